@@ -1,1 +1,3 @@
-//! ts-sim
+//! Simulators of the systems that tsferry reads and writes, with faults on demand.
+
+pub mod faults;

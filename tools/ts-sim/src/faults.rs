@@ -1,0 +1,189 @@
+//! Fault knobs shared by all simulators: what to do wrong, and on which request.
+//!
+//! Grammar of one `--fault` argument: `KIND[=ARG][@[K[-[L]]][/PATHPREFIX]]`.
+//! `K` counts the data requests (writes and queries) that match the path prefix, from 1; every rule has its own counter,
+//! so `status=503@2/write` is the second write however many queries came between. Without `@`, every request.
+//! When several rules match one request, the first on the command line wins, and all of them count it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// One thing that goes wrong with one request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// Answer with this HTTP status instead of doing the work; `Retry-After` in seconds when given.
+    Status { code: u16, retry_after: Option<u64> },
+    /// Do the work, and answer this much later.
+    Delay(Duration),
+    /// Do the work, then reset the connection in the middle of the reply's body.
+    CutBody,
+    /// Do the work, then end in the middle of a binary block (TDengine only).
+    CutBlock,
+    /// Do the work, then close without any reply: the client cannot know whether it was done.
+    LostReply,
+    /// Close the connection while the client is still sending the body; nothing is done.
+    ResetUpload,
+    /// Read the request's body (or send the reply's) at no more than this many bytes a second.
+    SlowRead(u64),
+    /// Answer 503 "queue full" with this `Retry-After` (seconds); nothing is done.
+    QueueFull { retry_after: u64 },
+    /// Answer only the first N rows and say nothing about it (TDengine REST's silent limit).
+    TruncateRest(u64),
+    /// Do nothing and never answer; the connection stays open until the client goes.
+    NoReply,
+}
+
+/// The kinds in the grammar, for messages.
+const KINDS: &str = "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply";
+
+/// Longest time a `no-reply` holds a connection.
+pub const NO_REPLY_HOLD: Duration = Duration::from_secs(3600);
+
+struct Rule {
+    fault: Fault,
+    first: u64,
+    last: u64,
+    prefix: String,
+    seen: AtomicU64,
+}
+
+/// All rules of one simulator. `Default` is a simulator without faults.
+#[derive(Default)]
+pub struct Faults {
+    rules: Vec<Rule>,
+}
+
+impl Faults {
+    /// Reads the `--fault` arguments in their order. The error says which argument and why.
+    pub fn parse<S: AsRef<str>>(specs: &[S]) -> Result<Faults, String> {
+        let rules = specs
+            .iter()
+            .map(|s| parse_rule(s.as_ref()).map_err(|why| format!("--fault {}: {why}", s.as_ref())))
+            .collect::<Result<Vec<_>, String>>()?;
+        Ok(Faults { rules })
+    }
+
+    /// Counts one data request to `path` and says what must go wrong with it.
+    pub fn verdict(&self, path: &str) -> Option<Fault> {
+        let mut found = None;
+        for rule in &self.rules {
+            if !path.starts_with(&rule.prefix) {
+                continue;
+            }
+            let n = rule.seen.fetch_add(1, Ordering::Relaxed) + 1;
+            if found.is_none() && n >= rule.first && n <= rule.last {
+                found = Some(rule.fault.clone());
+            }
+        }
+        found
+    }
+}
+
+fn parse_rule(spec: &str) -> Result<Rule, String> {
+    let (what, place) = match spec.split_once('@') {
+        Some((what, place)) => (what, place),
+        None => (spec, ""),
+    };
+    let (range, prefix) = match place.find('/') {
+        Some(i) => place.split_at(i),
+        None => (place, ""),
+    };
+    if spec.contains('@') && range.is_empty() && prefix.is_empty() {
+        return Err("nothing after `@`: expected a request number, a range K-L or a /path".into());
+    }
+    let (first, last) = parse_range(range)?;
+    Ok(Rule { fault: parse_fault(what)?, first, last, prefix: prefix.to_string(), seen: AtomicU64::new(0) })
+}
+
+fn parse_range(range: &str) -> Result<(u64, u64), String> {
+    let number = |text: &str| match text.parse::<u64>() {
+        Ok(n) if n >= 1 => Ok(n),
+        _ => Err(format!("`{text}` is not a request number (they count from 1)")),
+    };
+    match range.split_once('-') {
+        _ if range.is_empty() => Ok((1, u64::MAX)),
+        None => number(range).map(|n| (n, n)),
+        Some((from, "")) => Ok((number(from)?, u64::MAX)),
+        Some((from, to)) => {
+            let (from, to) = (number(from)?, number(to)?);
+            if from > to { Err(format!("empty range {from}-{to}")) } else { Ok((from, to)) }
+        }
+    }
+}
+
+fn parse_fault(what: &str) -> Result<Fault, String> {
+    let (kind, arg) = match what.split_once('=') {
+        Some((kind, arg)) => (kind, Some(arg)),
+        None => (what, None),
+    };
+    let need = |example: &str| arg.ok_or_else(|| format!("`{kind}` needs a value, e.g. {kind}={example}"));
+    let none = |fault: Fault| match arg {
+        None => Ok(fault),
+        Some(_) => Err(format!("`{kind}` takes no value")),
+    };
+    match kind {
+        "status" => parse_status(need("503")?),
+        "delay" => parse_duration(need("500ms")?).map(Fault::Delay),
+        "cut-body" => none(Fault::CutBody),
+        "cut-block" => none(Fault::CutBlock),
+        "lost-reply" => none(Fault::LostReply),
+        "reset-upload" => none(Fault::ResetUpload),
+        "slow-read" => parse_rate(need("1MB/s")?).map(Fault::SlowRead),
+        "queue-full" => {
+            let retry_after = arg.map_or(Ok(1), |a| a.strip_prefix("retry-after=").unwrap_or(a).parse());
+            retry_after.map(|retry_after| Fault::QueueFull { retry_after }).map_err(|_| "`queue-full` takes seconds, e.g. queue-full=2".into())
+        }
+        "truncate-rest" => match need("1000")?.parse() {
+            Ok(rows) => Ok(Fault::TruncateRest(rows)),
+            Err(_) => Err("`truncate-rest` takes a number of rows".into()),
+        },
+        "no-reply" => none(Fault::NoReply),
+        _ => Err(format!("unknown kind `{kind}`; there are: {KINDS}")),
+    }
+}
+
+fn parse_status(arg: &str) -> Result<Fault, String> {
+    let mut parts = arg.split(':');
+    let code = parts.next().unwrap_or_default();
+    let code = match code.parse::<u16>() {
+        Ok(n) if (200..600).contains(&n) => n,
+        _ => return Err(format!("`{code}` is not an HTTP status (200..599)")),
+    };
+    let mut retry_after = None;
+    for part in parts {
+        match part.strip_prefix("retry-after=").map(str::parse) {
+            Some(Ok(seconds)) => retry_after = Some(seconds),
+            _ => return Err(format!("`{part}`: expected retry-after=SECONDS")),
+        }
+    }
+    Ok(Fault::Status { code, retry_after })
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| format!("`{text}` is not a duration, e.g. 500ms or 2s"))?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        _ => Err(format!("`{text}`: the unit must be ms or s")),
+    }
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    let amount = text.strip_suffix("/s").ok_or_else(|| format!("`{text}` is not a rate, e.g. 1MB/s"))?;
+    let digits = amount.len() - amount.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = amount.split_at(digits);
+    let factor = match unit {
+        "B" | "" => 1,
+        "kB" | "KB" => 1_000,
+        "KiB" => 1 << 10,
+        "MB" => 1_000_000,
+        "MiB" => 1 << 20,
+        _ => return Err(format!("`{text}`: the unit must be B, kB, KiB, MB or MiB")),
+    };
+    match number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor)) {
+        Some(rate) if rate > 0 => Ok(rate),
+        _ => Err(format!("`{text}` is not a rate, e.g. 1MB/s")),
+    }
+}
