@@ -1,0 +1,246 @@
+//! The context of one run: counters for the summary, messages, the stop flag.
+
+use crate::args::{Common, LogFormat};
+use crate::log::Log;
+use fault::{Error, Kind, Result};
+use serde_json::{Map, Value};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// A number that the summary prints. Cheap to clone into threads; add per batch, not per row.
+#[derive(Clone, Debug, Default)]
+pub struct Counter(Arc<AtomicU64>);
+
+impl Counter {
+    /// Adds `n`.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Sets the value.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+
+    /// The value.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Has a signal asked the tool to stop? Loops look at it once per batch.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicU8>);
+
+impl Stop {
+    pub(crate) fn raise(&self, kind: Kind) {
+        self.0.store(kind.code(), Ordering::SeqCst);
+    }
+
+    /// True once SIGINT or SIGTERM has come.
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed) != 0
+    }
+
+    /// An error of kind `Interrupted` or `Terminated` once a signal has come; for use with `?` in loops.
+    pub fn check(&self) -> Result<()> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            code if code == Kind::Interrupted.code() => Err(Error::new(Kind::Interrupted, "interrupted")),
+            _ => Err(Error::new(Kind::Terminated, "terminated")),
+        }
+    }
+}
+
+/// The context of one run. Clones share everything, so threads can count and warn.
+#[derive(Clone)]
+pub struct Run {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    tool: &'static str,
+    log: Log,
+    started: Instant,
+    stop: Stop,
+    summary_file: Option<PathBuf>,
+    counters: Mutex<Vec<(&'static str, Counter)>>,
+    notes: Mutex<Vec<(&'static str, String)>>,
+    total_rows: Counter,
+    finished: AtomicBool,
+}
+
+/// Keys that every summary has, in this order.
+const STANDARD: [&str; 4] = ["rows", "bytes", "retries", "rejected"];
+
+impl Run {
+    pub(crate) fn new(tool: &'static str, common: &Common) -> Self {
+        Run {
+            inner: Arc::new(Inner {
+                tool,
+                log: Log::new(tool, common),
+                started: Instant::now(),
+                stop: Stop::default(),
+                summary_file: common.summary_file.clone(),
+                counters: Mutex::new(STANDARD.iter().map(|key| (*key, Counter::default())).collect()),
+                notes: Mutex::default(),
+                total_rows: Counter::default(),
+                finished: AtomicBool::new(false),
+            }),
+        }
+    }
+
+    /// A run for tests of libraries: quiet, with a summary that nobody prints.
+    pub fn for_test(tool: &'static str) -> Self {
+        let common = Common {
+            progress: crate::args::When::Never,
+            log_format: LogFormat::Text,
+            summary_file: None,
+            verbose: 0,
+            quiet: true,
+            generate: None,
+        };
+        Run::new(tool, &common)
+    }
+
+    /// The tool's name.
+    pub fn tool(&self) -> &'static str {
+        self.inner.tool
+    }
+
+    /// The counter of this summary key; made on first use. `rows`, `bytes`, `retries` and `rejected` always exist.
+    pub fn counter(&self, key: &'static str) -> Counter {
+        let mut counters = lock(&self.inner.counters);
+        if let Some((_, counter)) = counters.iter().find(|(name, _)| *name == key) {
+            return counter.clone();
+        }
+        counters.push((key, Counter::default()));
+        counters[counters.len() - 1].1.clone()
+    }
+
+    /// A text in the summary (`verdict=equal`). The last value wins.
+    pub fn note(&self, key: &'static str, value: impl Into<String>) {
+        let mut notes = lock(&self.inner.notes);
+        notes.retain(|(name, _)| *name != key);
+        notes.push((key, value.into()));
+    }
+
+    /// Tells the progress bar how many rows there will be (0: unknown).
+    pub fn expect_rows(&self, total: u64) {
+        self.inner.total_rows.set(total);
+    }
+
+    pub(crate) fn expected_rows(&self) -> u64 {
+        self.inner.total_rows.get()
+    }
+
+    pub(crate) fn elapsed(&self) -> std::time::Duration {
+        self.inner.started.elapsed()
+    }
+
+    /// The stop flag.
+    pub fn stop(&self) -> Stop {
+        self.inner.stop.clone()
+    }
+
+    /// Something the user should know; never more than a few lines per run (count the rest).
+    pub fn warn(&self, message: impl AsRef<str>) {
+        self.inner.log.message("warning", message.as_ref());
+    }
+
+    /// With `-v`.
+    pub fn info(&self, message: impl AsRef<str>) {
+        if self.inner.log.verbosity >= 1 {
+            self.inner.log.message("info", message.as_ref());
+        }
+    }
+
+    /// With `-vv`: the closure is not called otherwise.
+    pub fn debug<S: AsRef<str>>(&self, message: impl FnOnce() -> S) {
+        if self.inner.log.verbosity >= 2 {
+            self.inner.log.message("debug", message().as_ref());
+        }
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        &self.inner.log
+    }
+
+    pub(crate) fn check_summary_file(&self) -> Result<()> {
+        let Some(path) = &self.inner.summary_file else { return Ok(()) };
+        crate::output::Output::file(path).map(drop)
+    }
+
+    /// Prints the error (if it is one to print) and the summary; gives the exit code.
+    pub(crate) fn finish(&self, outcome: Result<()>) -> u8 {
+        let rejected = self.counter("rejected").get();
+        let mut kind = match &outcome {
+            Ok(()) if self.inner.stop.check().is_err() => self.inner.stop.check().err().map(|e| e.kind()),
+            Ok(()) if rejected > 0 => Some(Kind::Rejected),
+            Ok(()) => None,
+            Err(error) => Some(error.kind()),
+        };
+        if self.inner.finished.swap(true, Ordering::SeqCst) {
+            return kind.map_or(0, Kind::code);
+        }
+        self.inner.log.clear_progress();
+        if let Err(error) = &outcome {
+            // A closed stdout is no error of ours, and a signal's sender knows what he did.
+            if !matches!(error.kind(), Kind::StdoutClosed | Kind::Interrupted | Kind::Terminated) {
+                self.inner.log.error(error);
+            }
+        }
+        if let Err(error) = self.write_summary_file(kind) {
+            self.inner.log.error(&error);
+            kind = kind.or(Some(error.kind()));
+        }
+        self.inner.log.summary(&self.text_summary(kind), &self.json_summary(kind));
+        kind.map_or(0, Kind::code)
+    }
+
+    fn text_summary(&self, kind: Option<Kind>) -> String {
+        use std::fmt::Write as _;
+        let mut text = format!("{}: {}", self.inner.tool, kind.map_or("ok", Kind::word));
+        for (key, counter) in lock(&self.inner.counters).iter() {
+            let _ = write!(text, " {key}={}", counter.get());
+        }
+        for (key, value) in lock(&self.inner.notes).iter() {
+            let _ = write!(text, " {key}={}", if value.contains([' ', '"', '=']) { format!("{value:?}") } else { value.clone() });
+        }
+        let _ = write!(text, " secs={:.3}", self.elapsed().as_secs_f64());
+        text
+    }
+
+    fn json_summary(&self, kind: Option<Kind>) -> Value {
+        let mut map = Map::new();
+        map.insert("level".into(), "summary".into());
+        map.insert("tool".into(), self.inner.tool.into());
+        map.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        map.insert("status".into(), kind.map_or("ok", Kind::word).into());
+        map.insert("exit".into(), kind.map_or(0, Kind::code).into());
+        for (key, counter) in lock(&self.inner.counters).iter() {
+            map.insert((*key).into(), counter.get().into());
+        }
+        for (key, value) in lock(&self.inner.notes).iter() {
+            map.insert((*key).into(), value.clone().into());
+        }
+        map.insert("secs".into(), ((self.elapsed().as_secs_f64() * 1e3).round() / 1e3).into());
+        Value::Object(map)
+    }
+
+    fn write_summary_file(&self, kind: Option<Kind>) -> Result<()> {
+        use std::io::Write as _;
+        let Some(path) = &self.inner.summary_file else { return Ok(()) };
+        let mut file = crate::output::Output::file(path)?;
+        writeln!(file, "{}", self.json_summary(kind))
+            .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))?;
+        file.finish()
+    }
+}
+
+/// A panic in another thread must not take the summary with it.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
