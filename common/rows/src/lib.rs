@@ -1,1 +1,48 @@
-//! rows
+//! The data model and the row formats.
+//!
+//! A batch is an Arrow [`RecordBatch`] whose field metadata says what each column is ([`role`]). Every format is a
+//! [`Reader`] and a [`Writer`] in a file of its own; [`format`] finds the right one (flag, extension, magic bytes) and
+//! opens it. Batches are bounded in rows and bytes ([`Limits`]), whatever the input is.
+
+pub mod role;
+pub mod time;
+pub mod types;
+
+pub use arrow_array::RecordBatch;
+pub use arrow_schema::{Schema, SchemaRef};
+
+use fault::Result;
+
+/// A source of batches. All batches have the schema that [`Reader::schema`] gave.
+pub trait Reader: Send {
+    /// The schema, with roles in the fields' metadata; known before the first batch.
+    fn schema(&self) -> SchemaRef;
+
+    /// The next batch, within the limits that the reader was opened with; `None` at a clean end. A cut stream or a
+    /// missing end mark is an error of kind `Incomplete`, never `None`.
+    fn next(&mut self) -> Result<Option<RecordBatch>>;
+}
+
+/// A sink of batches. One that is dropped without [`Writer::finish`] writes no end mark, no EOS, no footer.
+pub trait Writer: Send {
+    /// Writes one batch of the schema that the writer was opened with.
+    fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Everything was written: end mark, EOS or footer, then the output's own finish.
+    fn finish(self: Box<Self>) -> Result<()>;
+}
+
+/// How large a batch may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Rows, at most.
+    pub rows: usize,
+    /// Bytes of the batch's buffers, at most (a single larger row is still a batch).
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { rows: 8192, bytes: 8 << 20 }
+    }
+}
