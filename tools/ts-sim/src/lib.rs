@@ -1,3 +1,72 @@
 //! Simulators of the systems that tsferry reads and writes, with faults on demand.
+//!
+//! A double that shares code with its subject proves nothing: this crate has its own parsers and encoders, written from
+//! the recordings of real servers, and imports no client, no row format and no line protocol of ours.
 
+pub mod args;
 pub mod faults;
+pub mod listen;
+pub mod request_log;
+pub mod tdengine;
+
+use std::time::Duration;
+
+use cli::{Run, Stop, Tool};
+use fault::{Error, Kind, Result};
+
+use crate::args::{Args, System};
+use crate::faults::Faults;
+use crate::listen::Listener;
+
+/// What ts-sim says of itself.
+pub const TOOL: Tool = Tool {
+    name: "ts-sim",
+    about: "Simulate a time-series database: the real protocol, data in memory, faults on demand",
+    description: "\
+The base URL goes to stdout, and into --ready-file, once requests are answered; SIGTERM ends it (exit 143).
+
+A fault is KIND[=ARG][@K[-L][/PATHPREFIX]]. K counts the data requests (writes and queries) that match the prefix, from
+1; without @ every request. Kinds: status=CODE[:retry-after=S] delay=500ms cut-body lost-reply reset-upload
+slow-read=1MB/s queue-full no-reply; for TDengine also code=0x0216 truncate-rest=N close-ws restart, and, counting
+result blocks, cut-block ws-error=0x022D.",
+    examples: &[
+        ("a million generated rows behind TDengine's protocol", "ts-gen meters --rows 1000000 | ts-sim tdengine --load power.meters=- --listen 127.0.0.1:6041"),
+        ("an InfluxDB 1.8 that fails the second write", "ts-sim influx --flavor 1.8 --database db --fault 'status=503@2'"),
+        ("a TDengine whose REST replies stop after 1000 rows, in silence", "ts-sim tdengine --load power.meters=meters.csv --fault truncate-rest=1000"),
+    ],
+    environment: &[],
+};
+
+/// Serves one system on a private runtime until a signal comes; an error before that is one of arguments, data or address.
+pub fn run(args: Args, run: &Run) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::caused(Kind::LocalIo, "cannot start the runtime", e))?;
+    let faults = Faults::parse(&args.system.common().fault).map_err(Error::usage)?;
+    let stop = run.stop();
+    runtime.block_on(async move {
+        let listener = Listener::open(args.system.common()).await?;
+        tokio::select! {
+            error = stopped(stop) => Err(error),
+            ended = serve(args.system, faults, listener) => ended,
+        }
+    })
+}
+
+async fn serve(system: System, faults: Faults, listener: Listener) -> Result<()> {
+    match system {
+        System::Tdengine(args) => tdengine::serve(args, faults, listener).await,
+        System::Influx(_) => Err(Error::usage("this build has no InfluxDB simulator")),
+    }
+}
+
+async fn stopped(stop: Stop) -> Error {
+    loop {
+        if let Err(error) = stop.check() {
+            return error;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}

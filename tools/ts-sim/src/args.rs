@@ -1,0 +1,131 @@
+//! The command line: one subcommand per system, the same few options in all of them.
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+
+/// `ts-sim SYSTEM [OPTIONS]`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Which system.
+    #[command(subcommand)]
+    pub system: System,
+}
+
+/// The systems that can be simulated.
+#[derive(Debug, Subcommand)]
+pub enum System {
+    /// TDengine: taosAdapter's REST interface and its WebSocket, over an in-memory store.
+    Tdengine(TdengineArgs),
+    /// InfluxDB 1, 2 or 3: writes with the true behaviour of each version, queries for reading back.
+    Influx(InfluxArgs),
+}
+
+impl System {
+    /// The options that all systems share.
+    pub fn common(&self) -> &Common {
+        match self {
+            System::Tdengine(args) => &args.common,
+            System::Influx(args) => &args.common,
+        }
+    }
+}
+
+/// What every simulator understands.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Common {
+    /// Address and port; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: String,
+    /// Write the base URL here (atomically) once requests are answered.
+    #[arg(long, value_name = "PATH")]
+    pub ready_file: Option<PathBuf>,
+    /// Do something wrong: KIND[=ARG][@K[-L][/PATHPREFIX]]; repeatable, the first that matches wins.
+    #[arg(long, value_name = "SPEC")]
+    pub fault: Vec<String>,
+    /// Note every request as a JSON line: n, method, path, bytes, status.
+    #[arg(long, value_name = "FILE")]
+    pub log_requests: Option<PathBuf>,
+}
+
+/// `ts-sim tdengine`.
+#[derive(Debug, clap::Args)]
+pub struct TdengineArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Load a typed CSV into a super table (an ordinary table when it has no tags); `-` is stdin; repeatable.
+    #[arg(long, value_name = "DB.TABLE=FILE")]
+    pub load: Vec<String>,
+    /// Run the SQL statements of a file (one a line) after loading; repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub sql: Vec<PathBuf>,
+    /// Precision of the databases that --load creates; default: what the data have.
+    #[arg(long, value_name = "ms|us|ns")]
+    pub precision: Option<Precision>,
+    /// TDengine type of a column that --load creates, e.g. note=NCHAR(64); repeatable.
+    #[arg(long = "type", value_name = "COLUMN=TYPE")]
+    pub types: Vec<String>,
+    /// Version that the server reports, and behaves like.
+    #[arg(long, value_name = "VERSION", default_value = "3.3.6.0")]
+    pub server_version: String,
+    /// Version that the adapter behaves like, when it is not the server's.
+    #[arg(long, value_name = "VERSION")]
+    pub adapter_version: Option<String>,
+    /// The only account.
+    #[arg(long, value_name = "NAME", default_value = "root")]
+    pub user: String,
+    /// Its password.
+    #[arg(long, value_name = "TEXT", default_value = "taosdata")]
+    pub password: String,
+    /// Accept this token too: `Authorization: Bearer`, or `?token=` as in the cloud.
+    #[arg(long, value_name = "TEXT")]
+    pub token: Option<String>,
+    /// Cut every REST result after N rows, in silence (taosAdapter's restfulRowLimit); default: none on 3.x, 10240 on 2.x.
+    #[arg(long, value_name = "N")]
+    pub rest_row_limit: Option<u64>,
+    /// Most rows in a block.
+    #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub block_rows: u32,
+}
+
+/// A database's unit of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Precision {
+    Ms,
+    Us,
+    Ns,
+}
+
+/// `ts-sim influx`.
+#[derive(Debug, clap::Args)]
+pub struct InfluxArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Which version's behaviour.
+    #[arg(long, value_name = "1.6|1.8|1.13|2.9|3", default_value = "1.8")]
+    pub flavor: String,
+    /// Database to create (v1, v3); repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub database: Vec<String>,
+    /// Bucket to create (v2); repeatable.
+    #[arg(long, value_name = "NAME")]
+    pub bucket: Vec<String>,
+    /// Organisation of the buckets.
+    #[arg(long, value_name = "NAME")]
+    pub org: Option<String>,
+    /// Token that is accepted.
+    #[arg(long, value_name = "TEXT")]
+    pub token: Option<String>,
+    /// Load line protocol into the first database or bucket; repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub load: Vec<PathBuf>,
+    /// Require this account.
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub auth: Option<String>,
+    /// Refuse larger bodies with 413.
+    #[arg(long, value_name = "N")]
+    pub max_body_bytes: Option<u64>,
+    /// Drop points older than this, e.g. 7d.
+    #[arg(long, value_name = "DURATION")]
+    pub retention: Option<String>,
+}
