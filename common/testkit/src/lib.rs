@@ -1,5 +1,40 @@
-//! What only tests need: property testing, independent parsers, temporary files, running our binaries.
+//! For tests only: running our binaries and pipelines, starting simulators, golden cases.
+//!
+//! Test libraries are normal dependencies of this crate and re-exported, so that building and testing resolve the same
+//! features and a switch between the two recompiles nothing.
 
 pub use influxdb_line_protocol;
 pub use proptest;
 pub use tempfile;
+
+pub mod cases;
+mod process;
+pub mod readme;
+mod sim;
+
+pub use process::{Outcome, Tool, bin, shell, tool};
+pub use sim::Sim;
+
+use std::path::PathBuf;
+
+/// The root of the workspace.
+pub fn root() -> PathBuf {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    match here.ancestors().nth(2) {
+        Some(root) => root.to_owned(),
+        None => here,
+    }
+}
+
+/// A path under `testdata/`.
+pub fn testdata(path: &str) -> PathBuf {
+    root().join("testdata").join(path)
+}
+
+/// A temporary directory that goes with its value.
+pub fn temp_dir() -> tempfile::TempDir {
+    match tempfile::Builder::new().prefix("tsferry-test-").tempdir() {
+        Ok(directory) => directory,
+        Err(error) => panic!("cannot make a temporary directory: {error}"),
+    }
+}

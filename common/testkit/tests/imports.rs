@@ -1,0 +1,122 @@
+//! The import rule of common/README.md, over `cargo metadata`: every other edge fails.
+
+use cargo_metadata::{DependencyKind, MetadataCommand, Package};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// The layer of a crate of ours, by its folder.
+fn layer(package: &Package) -> Option<&'static str> {
+    let root = testkit::root();
+    let folder = package.manifest_path.parent()?.as_std_path().strip_prefix(&root).ok()?.to_owned();
+    Some(match folder.to_str()? {
+        "tools/ts-sim" => "sim",
+        path if path.starts_with("tools/") => "tool",
+        "common/fault" => "fault",
+        "common/lp" => "lp",
+        "common/rows" => "rows",
+        "common/cli" => "cli",
+        "common/net" => "net",
+        "common/testkit" => "testkit",
+        path if path.starts_with("common/") => "client",
+        other => panic!("{other} is neither in common/ nor in tools/"),
+    })
+}
+
+/// What a layer may import.
+fn allowed(layer: &str) -> &'static [&'static str] {
+    match layer {
+        "tool" => &["cli", "client", "rows", "lp", "net", "fault"],
+        // A double that shares code with its subject proves nothing.
+        "sim" => &["cli", "fault"],
+        "client" => &["net", "rows", "fault"],
+        "rows" => &["lp", "fault"],
+        "net" | "cli" => &["fault"],
+        "fault" | "lp" | "testkit" => &[],
+        other => panic!("no rule for {other}"),
+    }
+}
+
+/// Crates that only some of ours may use, and who.
+const PRIVATE: [(&str, &[&str]); 5] = [
+    ("tokio", &["net", "ts-sim"]),
+    ("reqwest", &["net"]),
+    ("axum", &["ts-sim"]),
+    ("clap", &["cli"]),
+    ("arrow", &[]),
+];
+
+fn packages() -> Vec<Package> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(testkit::root().join("Cargo.toml"))
+        .no_deps()
+        .other_options(["--offline".to_owned()])
+        .exec()
+        .expect("cargo metadata");
+    metadata.packages
+}
+
+#[test]
+fn imports_go_only_downward() {
+    let packages = packages();
+    let layers: BTreeMap<&str, &str> =
+        packages.iter().filter_map(|package| Some((package.name.as_str(), layer(package)?))).collect();
+    let mut wrong = Vec::new();
+    for package in &packages {
+        let name = package.name.as_str();
+        let own = layers[name];
+        for dependency in &package.dependencies {
+            let Some(other) = layers.get(dependency.name.as_str()) else { continue };
+            let fine = match dependency.kind {
+                DependencyKind::Development => *other == "testkit",
+                _ => allowed(own).contains(other),
+            };
+            if !fine {
+                wrong.push(format!("{name} ({own}) -> {} ({other})", dependency.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "edges against the import rule: {wrong:#?}");
+    assert!(layers.len() >= 16, "only {} crates were looked at", layers.len());
+}
+
+#[test]
+fn heavy_crates_stay_where_they_belong() {
+    let mut wrong = Vec::new();
+    for package in packages() {
+        let tool = layer(&package) == Some("tool") || layer(&package) == Some("sim");
+        for dependency in &package.dependencies {
+            for (name, users) in PRIVATE {
+                let name_fits = users.contains(&package.name.as_str()) || (name == "clap" && tool);
+                if dependency.name == name && !name_fits {
+                    wrong.push(format!("{} -> {name}", package.name));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn files_stay_small() {
+    fn walk(path: &Path, wrong: &mut Vec<String>) {
+        for entry in std::fs::read_dir(path).expect("a readable tree").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                if path.file_name().is_some_and(|name| name != "target") {
+                    walk(&path, wrong);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let lines = std::fs::read_to_string(&path).expect("readable").lines().count();
+                let tool_lib = path.ends_with("src/lib.rs") && path.starts_with(testkit::root().join("tools"));
+                let most = if tool_lib { 300 } else { 600 };
+                if lines > most {
+                    wrong.push(format!("{}: {lines} lines, at most {most}", path.display()));
+                }
+            }
+        }
+    }
+    let mut wrong = Vec::new();
+    walk(&testkit::root().join("common"), &mut wrong);
+    walk(&testkit::root().join("tools"), &mut wrong);
+    assert!(wrong.is_empty(), "a file that grows past its limit is two ideas: {wrong:#?}");
+}
