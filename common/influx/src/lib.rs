@@ -1,1 +1,4 @@
-//! influx
+//! The InfluxDB client: versions 1, 2 and 3 over HTTP.
+
+pub mod reply;
+pub mod retry;
