@@ -1,0 +1,42 @@
+//! The one private runtime, and waiting on it from ordinary threads.
+
+use crate::{Failure, Stop, What};
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+/// How often a wait looks at the stop flag.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Two threads are enough to move bytes for any number of connections; the work is done by the callers' threads.
+pub(crate) fn runtime() -> Result<&'static Runtime, Failure> {
+    static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
+    let made = RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).thread_name("net").enable_all().build());
+    made.as_ref().map_err(|error| Failure::new(What::Setup, format!("cannot start the network threads: {error}")))
+}
+
+/// Runs `future` to its end, at most for as long as `limit` allows. `limit` is asked again at every tick, so that a
+/// caller can extend it while there is progress: it gives the time of the last sign of life.
+pub(crate) fn wait<F: Future>(
+    future: F,
+    timeout: Duration,
+    alive: impl Fn() -> Instant,
+    stop: &Stop,
+    doing: &str,
+) -> Result<F::Output, Failure> {
+    runtime()?.block_on(async {
+        tokio::pin!(future);
+        loop {
+            let left = timeout.saturating_sub(alive().elapsed());
+            match tokio::time::timeout(left.min(TICK), &mut future).await {
+                Ok(output) => return Ok(output),
+                Err(_) if stop.is_raised() => return Err(Failure::new(What::Stopped, "stopped".to_owned())),
+                Err(_) if alive().elapsed() >= timeout => {
+                    return Err(Failure::new(What::TimedOut, format!("timed out after {timeout:?} {doing}")));
+                }
+                Err(_) => {}
+            }
+        }
+    })
+}
