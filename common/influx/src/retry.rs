@@ -16,6 +16,9 @@ pub enum Verdict {
     Rejected(Rejected),
     /// The request is too large for the server: halve it.
     Split {
+        /// The server said so (413); otherwise it only hung up while we sent, which is what servers do that refuse a
+        /// large body, and what a restart looks like.
+        certain: bool,
         /// What the server said.
         reason: String,
     },
@@ -85,7 +88,7 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
     let retry = |slow: bool, reason: String| Verdict::Retry { after: reply.retry_after, slow, reason };
     let message = body.message.to_ascii_lowercase();
     match reply.status {
-        413 => Verdict::Split { reason },
+        413 => Verdict::Split { certain: true, reason },
         401 | 403 | 404 | 407 => Verdict::Refused { reason },
         408 | 425 | 429 | 499 => retry(false, reason),
         400 | 422 => bad_request(reply, body, &message, reason),

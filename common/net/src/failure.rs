@@ -21,8 +21,6 @@ pub enum What {
     NoReply,
     /// The reply began and was cut.
     ReplyCut,
-    /// There is a server, but it answered the WebSocket handshake with this HTTP status.
-    Handshake(u16),
     /// The stop flag was raised.
     Stopped,
     /// The other side broke the protocol, or sent more than allowed.
@@ -34,15 +32,12 @@ pub enum What {
 impl What {
     /// Is another attempt worth while?
     pub fn transient(self) -> bool {
-        match self {
-            What::Handshake(status) => status >= 500 || status == 429,
-            _ => matches!(self, What::Connect | What::TimedOut | What::ResetWhileSending | What::NoReply | What::ReplyCut),
-        }
+        matches!(self, What::Connect | What::TimedOut | What::ResetWhileSending | What::NoReply | What::ReplyCut)
     }
 
     /// Is it certain that the other side did not act on the request?
     pub fn never_sent(self) -> bool {
-        matches!(self, What::Connect | What::Tls | What::Setup | What::Handshake(_))
+        matches!(self, What::Connect | What::Tls | What::Setup)
     }
 }
 
@@ -75,7 +70,6 @@ impl Failure {
         let kind = match self.what {
             What::Stopped => Kind::Interrupted,
             What::Tls => Kind::Refused,
-            What::Handshake(_) if !self.what.transient() => Kind::Refused,
             What::Setup => Kind::Usage,
             _ => side.kind(),
         };

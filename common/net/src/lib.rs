@@ -11,7 +11,6 @@ mod http_body;
 pub mod retry;
 mod runtime;
 pub mod tls;
-pub mod ws;
 
 
 pub use bytes::Bytes;

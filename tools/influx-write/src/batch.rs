@@ -1,0 +1,163 @@
+//! A batch: whole lines in one buffer, and where each of them ends.
+
+use net::Bytes;
+
+/// Lines being collected.
+#[derive(Debug, Default)]
+pub struct Builder {
+    body: Vec<u8>,
+    ends: Vec<u32>,
+}
+
+/// Lines that will not change any more. Parts of it share its bytes.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    body: Bytes,
+    ends: Vec<u32>,
+}
+
+/// Some lines of a batch: ranges of line numbers, in order, not empty, not touching each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part(Vec<(usize, usize)>);
+
+impl Builder {
+    /// Adds a line (given without its line feed).
+    pub fn push(&mut self, line: &[u8]) {
+        self.body.extend_from_slice(line);
+        self.body.push(b'\n');
+        // The limits on batches keep this far below 4 GiB (see `args`).
+        self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Lines so far.
+    pub fn lines(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> usize {
+        self.body.len()
+    }
+
+    /// The batch; the builder is empty again.
+    pub fn take(&mut self) -> Batch {
+        let (lines, bytes) = (self.ends.len(), self.body.len());
+        let body = std::mem::replace(&mut self.body, Vec::with_capacity(bytes + bytes / 8));
+        let ends = std::mem::replace(&mut self.ends, Vec::with_capacity(lines));
+        Batch { body: Bytes::from(body), ends }
+    }
+}
+
+impl Batch {
+    /// All of it.
+    pub fn whole(&self) -> Part {
+        Part(if self.ends.is_empty() { Vec::new() } else { vec![(0, self.ends.len())] })
+    }
+
+    /// A line without its line feed.
+    pub fn line(&self, number: usize) -> &[u8] {
+        let (start, end) = (self.start(number), self.start(number + 1));
+        self.body.get(start..end.saturating_sub(1)).unwrap_or_default()
+    }
+
+    /// The bytes of a part: shared with the batch where the lines stand together.
+    pub fn bytes(&self, part: &Part) -> Bytes {
+        match part.0[..] {
+            [(from, to)] => self.body.slice(self.start(from)..self.start(to)),
+            _ => {
+                let mut copy = Vec::with_capacity(self.size(part));
+                for &(from, to) in &part.0 {
+                    copy.extend_from_slice(self.body.get(self.start(from)..self.start(to)).unwrap_or_default());
+                }
+                Bytes::from(copy)
+            }
+        }
+    }
+
+    /// How many bytes [`Batch::bytes`] gives.
+    pub fn size(&self, part: &Part) -> usize {
+        part.0.iter().map(|&(from, to)| self.start(to) - self.start(from)).sum()
+    }
+
+    /// Where a line starts, which is where the one before it ends.
+    fn start(&self, number: usize) -> usize {
+        number.checked_sub(1).and_then(|before| self.ends.get(before)).map_or(0, |&end| end as usize)
+    }
+}
+
+impl Part {
+    /// How many lines.
+    pub fn len(&self) -> usize {
+        self.0.iter().map(|(from, to)| to - from).sum()
+    }
+
+    /// No line?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The numbers of its lines.
+    pub fn lines(&self) -> impl Iterator<Item = usize> + '_ {
+        self.0.iter().flat_map(|&(from, to)| from..to)
+    }
+
+    /// The first and the second half. The first is never empty if the part is not.
+    pub fn halves(&self) -> (Part, Part) {
+        let mut left = self.len().div_ceil(2);
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        for &(from, to) in &self.0 {
+            let cut = from + left.min(to - from);
+            left -= cut - from;
+            if from < cut {
+                first.push((from, cut));
+            }
+            if cut < to {
+                second.push((cut, to));
+            }
+        }
+        (Part(first), Part(second))
+    }
+
+    /// The part without these lines, which are in ascending order.
+    pub fn without(&self, lines: &[usize]) -> Part {
+        let mut rest = Vec::new();
+        for &(from, to) in &self.0 {
+            let mut start = from;
+            for &line in lines.iter().filter(|&&line| (from..to).contains(&line)) {
+                if start < line {
+                    rest.push((start, line));
+                }
+                start = line + 1;
+            }
+            if start < to {
+                rest.push((start, to));
+            }
+        }
+        Part(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(lines: usize) -> Batch {
+        let mut builder = Builder::default();
+        (0..lines).for_each(|i| builder.push(format!("m f={i}").as_bytes()));
+        builder.take()
+    }
+
+    #[test]
+    fn halves_and_gaps_keep_every_line_once() {
+        let batch = batch(10);
+        let part = batch.whole().without(&[0, 3, 9]);
+        assert_eq!(part, Part(vec![(1, 3), (4, 9)]));
+        assert_eq!(batch.bytes(&part), "m f=1\nm f=2\nm f=4\nm f=5\nm f=6\nm f=7\nm f=8\n");
+        assert_eq!(batch.size(&part), batch.bytes(&part).len());
+        let (a, b) = part.halves();
+        assert_eq!((a, b), (Part(vec![(1, 3), (4, 6)]), Part(vec![(6, 9)])));
+        let (one, none) = batch.whole().without(&[0, 1, 2, 3, 4, 5, 6, 7, 8]).halves();
+        assert_eq!((one.len(), none.is_empty()), (1, true));
+        assert_eq!(batch.line(7), b"m f=7");
+    }
+}
