@@ -8,6 +8,8 @@ pub use proptest;
 pub use tempfile;
 
 pub mod cases;
+pub mod conformance;
+pub mod http;
 mod process;
 pub mod readme;
 mod sim;

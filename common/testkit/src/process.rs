@@ -32,6 +32,7 @@ pub struct Tool {
     command: Command,
     stdin: Vec<u8>,
     limit: Duration,
+    terminate: Option<Duration>,
 }
 
 /// How it ended.
@@ -66,7 +67,7 @@ impl Tool {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("TZ", "UTC");
-        Tool { command, stdin: Vec::new(), limit: LIMIT }
+        Tool { command, stdin: Vec::new(), limit: LIMIT, terminate: None }
     }
 
     /// One argument.
@@ -105,6 +106,12 @@ impl Tool {
         self
     }
 
+    /// Sends SIGTERM after this time, while its standard input stays open.
+    pub fn terminate_after(mut self, time: Duration) -> Self {
+        self.terminate = Some(time);
+        self
+    }
+
     /// Runs it to its end. Panics if it cannot be started or hangs.
     pub fn run(mut self) -> Outcome {
         let shown = format!("{:?}", self.command);
@@ -118,7 +125,20 @@ impl Tool {
         if let Some(mut stdin) = child.stdin.take() {
             let bytes = std::mem::take(&mut self.stdin);
             // The tool may end without reading everything: that is its right.
-            std::thread::spawn(move || drop(stdin.write_all(&bytes)));
+            let open = self.terminate.is_some();
+            std::thread::spawn(move || {
+                let _ = stdin.write_all(&bytes);
+                if open {
+                    std::thread::sleep(LIMIT);
+                }
+            });
+        }
+        if let Some(time) = self.terminate {
+            let pid = child.id().to_string();
+            std::thread::spawn(move || {
+                std::thread::sleep(time);
+                let _ = Command::new("kill").args(["-TERM", &pid]).status();
+            });
         }
         let stdout = drain(child.stdout.take());
         let stderr = drain(child.stderr.take());
