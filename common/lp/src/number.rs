@@ -1,0 +1,130 @@
+//! Numbers, exactly as each dialect reads them (dossier influxdb 1.4). No allocation, no copy.
+
+use crate::{BadLine, Dialect, Kind, Reason};
+
+/// Finds the end of the number that starts at `at` and what kind it is. Ends at `,`, space or the end of the line.
+pub(crate) fn scan(line: &[u8], at: usize, dialect: Dialect) -> Result<(usize, Kind), BadLine> {
+    let bad = |at: usize, reason| Err(BadLine { reason, at });
+    let negative = line.get(at) == Some(&b'-');
+    let first = at + usize::from(negative);
+    let mut i = digits(line, first);
+    let whole = i - first;
+    match line.get(i) {
+        None | Some(b',' | b' ') if whole > 0 => {
+            // A float of up to 308 digits is in range whatever the digits are.
+            if whole > 308 {
+                finite(line, at, i)?;
+            }
+            return Ok((i, Kind::Float));
+        }
+        Some(b'i') if whole > 0 => {
+            if !ends(line, i + 1) {
+                return bad(i + 1, Reason::BadNumber);
+            }
+            if whole > 18 && parse_i64(line.get(at..i).unwrap_or_default()).is_none() {
+                return bad(at, Reason::IntegerOutOfRange);
+            }
+            return Ok((i + 1, Kind::Int));
+        }
+        Some(b'u') if whole > 0 => {
+            if !ends(line, i + 1) || negative {
+                return bad(at, Reason::BadNumber);
+            }
+            if !dialect.has_unsigned() {
+                return bad(at, Reason::Unsigned);
+            }
+            if whole > 19 && parse_u64(line.get(at..i).unwrap_or_default()).is_none() {
+                return bad(at, Reason::IntegerOutOfRange);
+            }
+            return Ok((i + 1, Kind::UInt));
+        }
+        _ => {}
+    }
+    let mut fraction = 0;
+    if line.get(i) == Some(&b'.') {
+        let from = i + 1;
+        i = digits(line, from);
+        fraction = i - from;
+        let both_sides = whole > 0 && fraction > 0;
+        if !both_sides && !(dialect.loose_floats() && whole + fraction > 0) {
+            return bad(at, Reason::BadNumber);
+        }
+    }
+    if whole + fraction == 0 {
+        return bad(at, Reason::BadNumber);
+    }
+    let mut scientific = false;
+    if let Some(b'e' | b'E') = line.get(i) {
+        scientific = true;
+        i += 1;
+        if let Some(b'+' | b'-') = line.get(i) {
+            i += 1;
+        }
+        let from = i;
+        i = digits(line, from);
+        if i == from {
+            return bad(at, Reason::BadNumber);
+        }
+    }
+    if !ends(line, i) {
+        return bad(i, Reason::BadNumber);
+    }
+    if scientific || whole > 308 {
+        finite(line, at, i)?;
+    }
+    Ok((i, Kind::Float))
+}
+
+fn digits(line: &[u8], mut i: usize) -> usize {
+    while line.get(i).is_some_and(u8::is_ascii_digit) {
+        i += 1;
+    }
+    i
+}
+
+fn ends(line: &[u8], i: usize) -> bool {
+    matches!(line.get(i), None | Some(b',' | b' '))
+}
+
+fn finite(line: &[u8], from: usize, to: usize) -> Result<(), BadLine> {
+    match parse_f64(line.get(from..to).unwrap_or_default()) {
+        Some(v) if v.is_finite() => Ok(()),
+        _ => Err(BadLine { reason: Reason::FloatOutOfRange, at: from }),
+    }
+}
+
+/// A float as it stands in a line. Text out of range gives an infinity.
+pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+/// An integer without its `i`. None outside of i64.
+pub(crate) fn parse_i64(text: &[u8]) -> Option<i64> {
+    let (negative, digits) = match text.split_first() {
+        Some((b'-', rest)) => (true, rest),
+        _ => (false, text),
+    };
+    let magnitude = parse_u64(digits)?;
+    if negative { 0i64.checked_sub_unsigned(magnitude) } else { i64::try_from(magnitude).ok() }
+}
+
+/// An unsigned integer without its `u`. None outside of u64.
+pub(crate) fn parse_u64(digits: &[u8]) -> Option<u64> {
+    if digits.is_empty() {
+        return None;
+    }
+    if digits.len() <= 19 {
+        // Nineteen digits cannot overflow u64.
+        let mut v = 0u64;
+        for d in digits {
+            v = v.wrapping_mul(10).wrapping_add(u64::from(digit(*d)?));
+        }
+        return Some(v);
+    }
+    digits.iter().try_fold(0u64, |v, d| v.checked_mul(10)?.checked_add(u64::from(digit(*d)?)))
+}
+
+fn digit(b: u8) -> Option<u8> {
+    let d = b.wrapping_sub(b'0');
+    (d < 10).then_some(d)
+}

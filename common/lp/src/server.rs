@@ -1,0 +1,25 @@
+//! The line splitter of the servers, statement by statement, to ask whether they see the ends of lines where we do.
+
+/// True if `scanLine` of v1 and v2, and `split_lines` of v3, take `line` plus a line feed for exactly one line.
+pub(crate) fn is_one_line(line: &[u8]) -> bool {
+    let (mut quoted, mut fields) = (false, false);
+    let (mut equals, mut commas) = (0usize, 0usize);
+    let mut i = 0;
+    while let Some(b) = line.get(i) {
+        match b {
+            b'\\' => {
+                i += 2;
+                continue;
+            }
+            b' ' => fields = true,
+            b'=' if fields && !quoted => equals += 1,
+            b',' if fields && !quoted => commas += 1,
+            b'"' if fields && equals > commas => quoted = !quoted,
+            b'\n' if !quoted => return false,
+            _ => {}
+        }
+        i += 1;
+    }
+    // A backslash at the very end would take the line feed with it.
+    !quoted && i == line.len()
+}
