@@ -31,7 +31,7 @@ EOF
     RUSTUP_TOOLCHAIN=$(rustup show active-toolchain | cut -d' ' -f1)
     export RUSTUP_TOOLCHAIN
   fi
-  say "about ten minutes on one core, five on two; needs 4 GB while it builds"
+  say "about nine minutes on one core, five on two; needs 4 GB of disk while it builds"
   step "1/3 building the pkg-config wrapper" go build -o pkg-config github.com/influxdata/pkg-config
   step "2/3 fetching the sources, compiling flux (Rust)" go build github.com/influxdata/flux/libflux/go/libflux
   step "3/3 building influxd (Go)" go build -tags sqlite_foreign_keys,sqlite_json -ldflags "-s -w -X main.version=v2.9.1" \

@@ -21,6 +21,8 @@ pub enum What {
     NoReply,
     /// The reply began and was cut.
     ReplyCut,
+    /// There is a server, but it answered the WebSocket handshake with this HTTP status.
+    Handshake(u16),
     /// The stop flag was raised.
     Stopped,
     /// The other side broke the protocol, or sent more than allowed.
@@ -32,12 +34,15 @@ pub enum What {
 impl What {
     /// Is another attempt worth while?
     pub fn transient(self) -> bool {
-        matches!(self, What::Connect | What::TimedOut | What::ResetWhileSending | What::NoReply | What::ReplyCut)
+        match self {
+            What::Handshake(status) => status >= 500 || status == 429,
+            _ => matches!(self, What::Connect | What::TimedOut | What::ResetWhileSending | What::NoReply | What::ReplyCut),
+        }
     }
 
     /// Is it certain that the other side did not act on the request?
     pub fn never_sent(self) -> bool {
-        matches!(self, What::Connect | What::Tls | What::Setup)
+        matches!(self, What::Connect | What::Tls | What::Setup | What::Handshake(_))
     }
 }
 
@@ -70,6 +75,7 @@ impl Failure {
         let kind = match self.what {
             What::Stopped => Kind::Interrupted,
             What::Tls => Kind::Refused,
+            What::Handshake(_) if !self.what.transient() => Kind::Refused,
             What::Setup => Kind::Usage,
             _ => side.kind(),
         };

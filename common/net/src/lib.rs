@@ -11,6 +11,7 @@ mod http_body;
 pub mod retry;
 mod runtime;
 pub mod tls;
+pub mod ws;
 
 
 pub use bytes::Bytes;

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# memory.sh [--rows SMALL LARGE] [--save]: peak resident memory of td-dump, lp-encode and influx-write on two sizes.
+#
+# The peaks must agree within 8 MiB and stay under 64 MiB. With --save the figures go to scripts/bench/runs/.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib.sh"
+
+small=1000000 large=10000000 save=false
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rows) small=${2:?} large=${3:?}; shift 3 ;;
+    --save) save=true; shift ;;
+    *) die 2 "usage: memory.sh [--rows SMALL LARGE] [--save]" ;;
+  esac
+done
+tools_on_path
+if ! /usr/bin/time -f %M true 2>/dev/null; then
+  skip "memory of the tools: /usr/bin/time is not installed (package time)"
+  exit 77
+fi
+
+scratch=$(mktemp -d)
+pids=()
+finish() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap finish EXIT
+
+# peak NAME ROWS COMMAND…: runs it, notes its peak in MiB
+declare -A peaks
+peak() {
+  local name=$1 rows=$2
+  shift 2
+  /usr/bin/time -f %M -o "$scratch/peak" "$@" || die $? "$name failed on $rows rows"
+  peaks[$name,$rows]=$(awk '{ printf "%.1f", $1 / 1024 }' "$scratch/peak")
+  printf '%-16s %10s rows  %6s MiB\n' "$name" "$rows" "${peaks[$name,$rows]}"
+}
+
+for rows in "$small" "$large"; do
+  say "$rows rows"
+  ts-gen sensors --rows "$rows" --quiet -o "$scratch/data.csv" 
+  ts-sim tdengine --quiet --load "demo.sensors=$scratch/data.csv" --ready-file "$scratch/td" >/dev/null 2>&1 &
+  td=$! pids+=($!)
+  wait_for "$scratch/td" 600 || die 70 "the simulator does not start"
+  export TS_SOURCE_URL="tdengine://root@$(sed 's#^http://##' "$scratch/td")/demo" TS_SOURCE_PASSWORD=taosdata
+  peak td-dump-csv "$rows" td-dump --quiet --table sensors -o /dev/null
+  peak td-dump-arrow "$rows" td-dump --quiet --table sensors -t arrow -o /dev/null
+  kill "$td"; wait "$td" 2>/dev/null || true
+  rm -f "$scratch/td"
+  peak lp-encode-csv "$rows" lp-encode --quiet --measurement sensors "$scratch/data.csv" -o /dev/null
+  lp-encode --quiet --measurement sensors "$scratch/data.csv" -o "$scratch/data.lp"
+  rm "$scratch/data.csv"
+  ts-sim influx --quiet --flavor 2.9 --org demo --bucket demo --token t --discard --ready-file "$scratch/influx" >/dev/null 2>&1 &
+  influx=$! pids+=($!)
+  wait_for "$scratch/influx" 30 || die 70 "the simulator does not start"
+  export TS_TARGET_URL="influx2+$(cat "$scratch/influx")/?org=demo&bucket=demo" TS_TARGET_TOKEN=t
+  peak influx-write "$rows" influx-write --quiet "$scratch/data.lp"
+  peak influx-write-gzip "$rows" influx-write --quiet --gzip 1 "$scratch/data.lp"
+  kill "$influx"; wait "$influx" 2>/dev/null || true
+  rm -f "$scratch/influx" "$scratch/data.lp"
+done
+
+code=0
+report() {
+  local name
+  echo "tool small_mib large_mib difference_mib"
+  for name in td-dump-csv td-dump-arrow lp-encode-csv influx-write influx-write-gzip; do
+    awk -v n="$name" -v a="${peaks[$name,$small]}" -v b="${peaks[$name,$large]}" 'BEGIN {
+      d = b - a; printf "%s %.1f %.1f %.1f\n", n, a, b, d; exit !(d <= 8 && d >= -8 && a < 64 && b < 64) }' || code=1
+  done
+}
+report >"$scratch/report"
+column -t "$scratch/report" 2>/dev/null || cat "$scratch/report"
+if $save; then
+  run=$here/runs/$(date -u +%Y-%m-%d)-memory
+  mkdir -p "$run"
+  cp "$scratch/report" "$run/memory.txt"
+  { date -u; uname -srm; grep -m 1 'model name' /proc/cpuinfo; nproc; echo "rows: $small and $large"; } >"$run/machine.txt"
+  say "saved in $run"
+fi
+[ "$code" -eq 0 ] || say "a peak is over 64 MiB, or the two sizes differ by more than 8 MiB"
+exit "$code"

@@ -1,0 +1,61 @@
+# Shared by the scripts; sourced, not run. Needs bash.
+
+# say TEXT…: a line of progress on stderr.
+say() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; }
+
+# die CODE TEXT…: an error on stderr, and the end.
+die() {
+  local code=$1
+  shift
+  printf '%s: error: %s\n' "$(basename "$0")" "$*" >&2
+  exit "$code"
+}
+
+# skip TEXT…: what could not be tested, and why; the test command counts these lines.
+skip() { printf 'skipped: %s\n' "$*"; }
+
+# need COMMAND WHAT: ends with 2 when a program is missing.
+need() { command -v "$1" >/dev/null 2>&1 || die 2 "$1 is needed: install $2"; }
+
+# tools_on_path: the built tools first on PATH; an installed release wins over nothing.
+tools_on_path() {
+  local root
+  root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+  if [ -x "$root/target/release/td-dump" ]; then
+    PATH=$root/target/release:$PATH
+  elif [ -x "$root/target/debug/td-dump" ]; then
+    PATH=$root/target/debug:$PATH
+  fi
+  export PATH
+  command -v td-dump >/dev/null || die 2 "the tools are not built: run cargo build --release, or scripts/install.sh"
+}
+
+# read_env FILE: sets the keys of an environment file, for the tools too. Nothing else in the file is run.
+read_env() {
+  local file=$1 line key value
+  [ -r "$file" ] || die 2 "cannot read $file"
+  while IFS= read -r line || [ -n "$line" ]; do
+    line=${line#"${line%%[![:space:]]*}"}
+    case $line in '' | '#'*) continue ;; esac
+    key=${line%%=*}
+    value=${line#*=}
+    [[ $line == *=* && $key =~ ^[A-Za-z_][A-Za-z0-9_]*$ ]] || die 2 "$file: '$line' is not KEY=VALUE"
+    case $value in
+      \"*\") value=${value#\"} value=${value%\"} ;;
+      \'*\') value=${value#\'} value=${value%\'} ;;
+    esac
+    export "$key=$value"
+  done <"$file"
+}
+
+# wait_for FILE SECONDS: until a file has a first line.
+wait_for() {
+  local file=$1 end=$((SECONDS + $2))
+  until [ -s "$file" ]; do
+    [ $SECONDS -lt "$end" ] || return 1
+    sleep 0.05
+  done
+}
+
+# sum_of KEY: the sum of a number over the summaries and receipts on stdin (JSON of our own, one object a line).
+sum_of() { grep -oE "\"$1\":[0-9]+" | awk -F: '{ n += $2 } END { print n + 0 }'; }
