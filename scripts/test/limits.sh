@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Large inputs under a memory limit: each tool takes 1 GiB with 256 MiB of address space, and its peak does not grow
+# with the input. TS_LIMITS_MIB=N takes another size than 1024.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib.sh"
+tools_on_path
+
+size=${TS_LIMITS_MIB:-1024}
+limit=$((256 * 1024))
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+passed=0
+
+# under NAME COMMAND…: with at most 256 MiB of address space
+under() {
+  local name=$1 code=0
+  shift
+  (ulimit -v "$limit"; exec "$@") >/dev/null 2>"$scratch/err" || code=$?
+  [ "$code" -eq 0 ] || die 1 "$name under 256 MiB: exit $code: $(tail -n 2 "$scratch/err")"
+  say "$name: $(tail -n 1 "$scratch/err")"
+  passed=$((passed + 1))
+}
+
+say "making $size MiB of CSV"
+ts-gen sensors --rows $((size * 13000)) --quiet -o "$scratch/data.csv" # a row is about 80 bytes
+say "$(du -m "$scratch/data.csv" | cut -f1) MiB of CSV"
+under "lp-encode csv" lp-encode --measurement sensors "$scratch/data.csv"
+under "ts-convert csv to arrow" ts-convert -t arrow "$scratch/data.csv"
+under "ts-convert csv to parquet" ts-convert -t parquet "$scratch/data.csv"
+under "ts-convert csv to ndjson" ts-convert -t ndjson "$scratch/data.csv"
+under "ts-verify digest" ts-verify digest --measurement sensors "$scratch/data.csv"
+ts-convert --quiet -t parquet "$scratch/data.csv" -o "$scratch/data.parquet"
+rm "$scratch/data.csv"
+under "lp-encode parquet" lp-encode --measurement sensors "$scratch/data.parquet"
+rm "$scratch/data.parquet"
+say "making $size MiB of line protocol"
+ts-gen sensors --rows $((size * 7500)) --no-table --quiet -t lp -o "$scratch/data.lp"
+say "$(du -m "$scratch/data.lp" | cut -f1) MiB of line protocol"
+under "lp-decode" lp-decode "$scratch/data.lp"
+under "influx-write --dry-run" influx-write --dry-run --url influx1+http://127.0.0.1:1/db "$scratch/data.lp"
+rm "$scratch/data.lp"
+
+# One line that never ends: refused, not collected.
+head -c $((size * 1024 * 1024)) /dev/zero | tr '\0' 'x' >"$scratch/line"
+for tool in "lp-decode" "ts-convert -f csv" "ts-convert -f ndjson" "ts-convert -f lp" "lp-encode --measurement m -f csv"; do
+  code=0
+  # shellcheck disable=SC2086 # the words of the command
+  (ulimit -v "$limit"; exec $tool "$scratch/line") >/dev/null 2>"$scratch/err" || code=$?
+  [ "$code" -eq 3 ] || die 1 "$tool on a line without end: exit $code, not 3: $(tail -n 2 "$scratch/err")"
+  say "$tool on a line of $size MiB: exit 3"
+  passed=$((passed + 1))
+done
+rm "$scratch/line"
+
+"$here/../bench/memory.sh" --rows 200000 2000000
+passed=$((passed + 1))
+echo "test result: ok. $passed passed; 0 failed; large inputs under a memory limit"
