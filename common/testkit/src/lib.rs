@@ -3,6 +3,8 @@
 //! Test libraries are normal dependencies of this crate and re-exported, so that building and testing resolve the same
 //! features and a switch between the two recompiles nothing.
 
+#![allow(clippy::expect_used, reason = "a test that cannot go on panics")]
+
 pub use influxdb_line_protocol;
 pub use proptest;
 pub use tempfile;
