@@ -177,13 +177,11 @@ pub fn endpoint(
     password_file: Option<&PathBuf>,
     token_file: Option<&PathBuf>,
 ) -> Result<Endpoint> {
-    if let Some(url) = url {
-        if has_password(url) {
-            return Err(Error::usage(format!(
-                "the URL holds a password, which every user of this machine can read in the process list: \
-                 give it in TS_{side}_PASSWORD or with --password-file"
-            )));
-        }
+    if url.is_some_and(has_password) {
+        return Err(Error::usage(format!(
+            "the URL holds a password, which every user of this machine can read in the process list: \
+             give it in TS_{side}_PASSWORD or with --password-file"
+        )));
     }
     let url = match url {
         Some(url) => url.to_owned(),

@@ -113,11 +113,9 @@ pub fn parse_instant(text: &str) -> Result<Nanos> {
     };
     let digits = text.strip_prefix('-').unwrap_or(text);
     let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
-    if end > 0 {
-        if let Ok(unit) = digits[end..].parse::<Unit>() {
-            let number: i128 = text[..text.len() - digits.len() + end].parse().map_err(|_| bad())?;
-            return number.checked_mul(i128::from(unit.nanos())).ok_or_else(bad);
-        }
+    if let (true, Ok(unit)) = (end > 0, digits[end..].parse::<Unit>()) {
+        let number: i128 = text[..text.len() - digits.len() + end].parse().map_err(|_| bad())?;
+        return number.checked_mul(i128::from(unit.nanos())).ok_or_else(bad);
     }
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Ok(nanos(time.timestamp(), time.timestamp_subsec_nanos()));
