@@ -11,6 +11,7 @@
 
 pub mod client;
 pub mod create;
+pub mod json;
 pub mod reply;
 pub mod request;
 pub mod retry;

@@ -31,6 +31,9 @@ pub struct Delivery<O> {
     policy: Policy,
 }
 
+/// Lines that are searched one by one although the server said that all of them are bad.
+const FEW: usize = 16;
+
 /// How one request ended.
 enum Sent {
     Done,
@@ -124,9 +127,10 @@ impl<O: Outside> Delivery<O> {
             let lines: Vec<usize> = bad.iter().map(|(line, _)| *line).collect();
             return Ok(Rest::Again(part.without(&lines)));
         }
-        // The server dropped as many points as it got: every line. Limits on series count otherwise (measured 2.12).
+        // The server dropped as many points as it got: every line. Its one reason may not be that of each, so few lines
+        // are still searched. Limits on series count otherwise (measured 2.12).
         let all = rejected.dropped.is_some_and(|dropped| dropped >= part.len() as u64);
-        if all && rejected.named.is_empty() && !rejected.reason.contains("max-") {
+        if all && part.len() > FEW && rejected.named.is_empty() && !rejected.reason.contains("max-") {
             self.reject(batch, &part, &whole())?;
             return Ok(Rest::Again(part.without(&part.lines().collect::<Vec<_>>())));
         }

@@ -1,5 +1,134 @@
 //! `influx-write`: line protocol into InfluxDB 1, 2 or 3, with a verdict for every line.
 
+pub mod args;
 pub mod batch;
 pub mod deliver;
 pub mod find;
+pub mod lines;
+mod live;
+mod pool;
+
+use args::{Args, Plan};
+use cli::rejects::Rejects;
+use cli::{Run, Tool};
+use fault::{Kind, Result};
+use influx::Client;
+use lines::Lines;
+use live::{Live, Shared};
+use net::http::Options;
+use net::retry::{Outcome, Policy, Verdict};
+use net::{Side, tls::Tls};
+use pool::Pool;
+use rows::time::Unit;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The tool's texts.
+pub static TOOL: Tool = Tool {
+    name: "influx-write",
+    about: "Write line protocol, or rows, into InfluxDB 1, 2 or 3",
+    description: "\
+Reads line protocol (or CSV, Arrow, Parquet, NDJSON, which it encodes), checks every line, and sends it in batches with \
+several requests in flight. A batch that the server refuses in part is searched: bad lines go to --rejects with the \
+server's reason, all others are stored. Busy servers are waited for, too large requests are halved, and a reply that \
+got lost is asked for again: points are the same however often they are written, if they carry their time.
+
+URLs: influx1+http://user@host:8086/DB[/RP], influx2+https://host:8086/?org=ORG&bucket=BUCKET, \
+influx3+https://host:8181/DB. Summary keys: rows and bytes (delivered), retries, rejected, requests, splits, sent_bytes.",
+    examples: &[
+        ("a file of line protocol into a database of version 1, made if need be", "influx-write --url influx1+http://localhost:8086/plant --create meters.lp"),
+        ("from TDengine into a bucket, up to 100 bad lines set aside", "td-dump --url tdengine://root@td:6041/plant --table meters | lp-encode | TS_TARGET_TOKEN=$TOKEN influx-write --url 'influx2+https://influx:8086/?org=acme&bucket=plant' --rejects bad.lp --max-rejects 100"),
+        ("check a file, send nothing", "influx-write --url influx3+http://localhost:8181/plant --dry-run meters.lp"),
+    ],
+    environment: &[
+        ("TS_TARGET_URL", "the target, if --url is not given"),
+        ("TS_TARGET_PASSWORD", "password of the user in the URL (version 1)"),
+        ("TS_TARGET_TOKEN", "token (versions 2 and 3; user:password or a JWT for version 1)"),
+    ],
+};
+
+/// Runs the tool.
+pub fn run(args: Args, run: &Run) -> Result<()> {
+    let plan = args.plan()?;
+    for key in ["requests", "splits", "sent_bytes"] {
+        run.counter(key);
+    }
+    let shared = Shared::new(run, Rejects::create(&args.rejects, run)?);
+    let input = cli::input::open(&args.input, run)?;
+    let lines = Lines::open(&input.name, input.reader, args.precision)?;
+    let mut into = Target { pool: open(&args, &plan, lines.unit, &shared, run)?, shared: Arc::clone(&shared), run: run.clone() };
+    let read = lines.read(&args, &plan, &mut into);
+    if args.dry_run {
+        run.note("dry_run", "true");
+        run.note("checked", read.as_ref().map_or(0, |lines| *lines).to_string());
+    }
+    // A stream that was cut is reported, but what stood before the cut is whole and is sent.
+    let abandon = read.as_ref().is_err_and(|error| error.kind() != Kind::Incomplete);
+    let sent = match into.pool {
+        Some(pool) => pool.finish(abandon),
+        None => Ok(()),
+    };
+    // The worker's error comes first: it is why the reading ended, if both failed.
+    sent.and(read.map(drop)).and(run.stop().check()).and(shared.flush_rejects())
+}
+
+/// The connection and its workers; none in a dry run.
+fn open(args: &Args, plan: &Plan, unit: Unit, shared: &Arc<Shared>, run: &Run) -> Result<Option<Pool>> {
+    if args.dry_run {
+        return Ok(None);
+    }
+    let options = Options {
+        connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
+        timeout: args.retry.timeout,
+        tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
+        ..Options::new(Side::Target)
+    };
+    let client = Client::new(plan.target.clone(), options)?;
+    let policy = Policy::new(args.retry.retries);
+    if args.create {
+        create(&client, policy, run)?;
+    }
+    let live = Live::new(shared, client, unit, plan.gzip);
+    Pool::start(plan, args.order, Arc::clone(shared), &live, policy).map(Some)
+}
+
+/// `--create`, tried again while the server cannot be reached.
+fn create(client: &Client, policy: Policy, run: &Run) -> Result<()> {
+    let (stop, retries) = (run.stop(), run.counter("retries"));
+    let attempt = |_| match client.create() {
+        Ok(()) => Verdict::Done(()),
+        Err(error) if error.kind() == Kind::Target => Verdict::Retry { after: None, error },
+        Err(error) => Verdict::Fatal(error),
+    };
+    let outcome = net::retry::run(policy, &|| stop.is_raised(), |error, _| {
+        retries.add(1);
+        run.info(error.to_string());
+    }, attempt)?;
+    match outcome {
+        Outcome::Done(()) => Ok(()),
+        Outcome::Split(error) | Outcome::Reject(error) => Err(error),
+    }
+}
+
+struct Target {
+    pool: Option<Pool>,
+    shared: Arc<Shared>,
+    run: Run,
+}
+
+impl lines::Into for Target {
+    fn line(&mut self, series: &[u8], line: &[u8]) -> Result<()> {
+        match &mut self.pool {
+            Some(pool) => pool.push(series, line),
+            None => Ok(()),
+        }
+    }
+
+    fn reject(&mut self, line: &[u8], reason: &str) -> Result<()> {
+        self.shared.reject(line, reason)
+    }
+
+    fn check_stop(&mut self) -> Result<()> {
+        self.run.stop().check()
+    }
+}

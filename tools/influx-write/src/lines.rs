@@ -1,0 +1,123 @@
+//! Line protocol as it comes in: cut into lines, checked, and handed on.
+
+use crate::args::{Args, Plan, lp_precision};
+use fault::{Error, Kind, Result};
+use lp::{BadLine, Blocks, Checker, Chunk, RawLine};
+use rows::time::Unit;
+use std::io::{self, Read};
+
+/// What a writer of line protocol states in a comment on its first line: `# tsferry precision=ms`.
+const STATEMENT: &[u8] = b"# tsferry ";
+
+/// Bytes of the first line that are looked at.
+const HEAD: usize = 256;
+
+/// Where lines go.
+pub trait Into {
+    /// A line to be sent, and the series it belongs to as written.
+    fn line(&mut self, series: &[u8], line: &[u8]) -> Result<()>;
+    /// A line that must not be sent.
+    fn reject(&mut self, line: &[u8], reason: &str) -> Result<()>;
+    /// Asked once a block: shall it end?
+    fn check_stop(&mut self) -> Result<()>;
+}
+
+/// An input of line protocol whose first line has been looked at.
+pub struct Lines<R> {
+    name: String,
+    reader: io::Chain<io::Cursor<Vec<u8>>, R>,
+    /// The unit of its times.
+    pub unit: Unit,
+}
+
+impl<R: Read> Lines<R> {
+    /// Looks at the first line. Exit 2 if the unit asked for is not the one that the input states.
+    pub fn open(name: &str, mut reader: R, asked: Option<Unit>) -> Result<Lines<R>> {
+        let mut head = Vec::new();
+        reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| cannot_read(name, e))?;
+        let stated = match head.split(|&b| b == b'\n').next() {
+            Some(first) => stated(name, first)?,
+            None => None,
+        };
+        let unit = agreed(name, asked, stated)?;
+        Ok(Lines { name: name.to_owned(), reader: io::Cursor::new(head).chain(reader), unit })
+    }
+
+    /// Reads all of it. Gives the number of lines that are data. A missing or wrong end mark is exit 9, after every
+    /// line before it has been handed on.
+    pub fn read(self, args: &Args, plan: &Plan, into: &mut impl Into) -> Result<u64> {
+        let Lines { name, reader, unit } = self;
+        let mut marked = reader;
+        let limits = lp::Limits::default();
+        let mut blocks = Blocks::with_sizes(&mut marked, plan.dialect, 256 << 10, limits.line);
+        let mut checker = Checker::new(plan.dialect).precision(lp_precision(unit)).limits(limits);
+        if args.allow_missing_time {
+            checker = checker.allow_missing_timestamps();
+        }
+        let (mut count, mut series) = (0, Vec::new());
+        while let Some(chunk) = blocks.next_chunk().map_err(|e| cannot_read(&name, e))? {
+            into.check_stop()?;
+            let lines = match chunk {
+                Chunk::Lines(lines) => lines,
+                Chunk::TooLong(error) => {
+                    count += 1;
+                    into.reject(b"", &format!("{name}: {error} (it is not repeated here)"))?;
+                    continue;
+                }
+            };
+            for raw in lines.with_comments() {
+                if raw.comment {
+                    agreed(&name, Some(unit), stated(&name, raw.bytes)?)?;
+                    continue;
+                }
+                count += 1;
+                if args.no_check {
+                    into.line(lp::series::key(raw.bytes, plan.dialect).unwrap_or_default(), raw.bytes)?;
+                    continue;
+                }
+                match checker.parse(raw.bytes) {
+                    Ok(line) => {
+                        series.clear();
+                        lp::series::canonical(&mut series, &line);
+                        into.line(&series, raw.bytes)?;
+                    }
+                    Err(bad) => into.reject(raw.bytes, &place(&name, raw, bad))?,
+                }
+            }
+        }
+        drop(blocks);
+        Ok(count)
+    }
+}
+
+fn place(name: &str, raw: RawLine<'_>, bad: BadLine) -> String {
+    format!("{name}: {}", raw.error(bad))
+}
+
+/// A read error that carries an error of ours (a missing end mark, a signal) is that error.
+fn cannot_read(name: &str, error: io::Error) -> Error {
+    Error::io(format!("cannot read {name}"), error)
+}
+
+/// The unit that a comment states, if it is one of ours.
+fn stated(name: &str, comment: &[u8]) -> Result<Option<Unit>> {
+    let Some(words) = comment.strip_prefix(STATEMENT) else { return Ok(None) };
+    for word in words.split(|b| b.is_ascii_whitespace()) {
+        if let Some(unit) = word.strip_prefix(b"precision=") {
+            let text = String::from_utf8_lossy(unit);
+            return text.parse().map(Some).map_err(|e: Error| e.with_kind(Kind::Malformed).context(format!("{name}: {}", fault::excerpt(comment))));
+        }
+    }
+    Ok(None)
+}
+
+fn agreed(name: &str, asked: Option<Unit>, stated: Option<Unit>) -> Result<Unit> {
+    match (asked, stated) {
+        (Some(asked), Some(stated)) if asked != stated => Err(Error::usage(format!(
+            "{name}: its times are in {}, as it says itself, not in {}",
+            stated.as_str(),
+            asked.as_str()
+        ))),
+        (asked, stated) => Ok(asked.or(stated).unwrap_or(Unit::Ns)),
+    }
+}

@@ -1,0 +1,116 @@
+//! Lines into batches, batches to workers, workers to the server.
+//!
+//! One thread reads and checks, the workers compress and send. Everything between them is bounded: a worker has one
+//! batch in flight, one is being filled for it, and at most one waits. A slow server therefore stops the reading.
+
+use crate::args::{Order, Plan};
+use crate::batch::{Batch, Builder};
+use crate::deliver::Delivery;
+use crate::live::{Live, Shared};
+use fault::{Error, Kind, Result};
+use net::retry::Policy;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use xxhash_rust::xxh3::xxh3_64;
+
+/// The workers, and the batches that are being filled for them.
+pub struct Pool {
+    lanes: Vec<Lane>,
+    workers: Vec<JoinHandle<()>>,
+    rows: usize,
+    bytes: usize,
+    shared: Arc<Shared>,
+}
+
+/// A batch being filled and the way to who sends it. With `--order series` each worker has its own lane, and a series
+/// always takes the same one; with `none` all workers share a lane.
+struct Lane {
+    filling: Builder,
+    sender: SyncSender<Batch>,
+}
+
+impl Pool {
+    /// Starts the workers.
+    pub fn start(plan: &Plan, order: Order, shared: Arc<Shared>, live: &Live, policy: Policy) -> Result<Pool> {
+        let mut pool = Pool {
+            lanes: Vec::new(),
+            workers: Vec::new(),
+            rows: plan.batch_rows,
+            bytes: plan.batch_bytes,
+            shared,
+        };
+        let lanes = if order == Order::Series { plan.workers } else { 1 };
+        for lane in 0..lanes {
+            let (sender, receiver) = sync_channel(plan.waiting);
+            let receiver = Arc::new(Mutex::new(receiver));
+            pool.lanes.push(Lane { filling: Builder::default(), sender });
+            for worker in (lane..plan.workers).step_by(lanes) {
+                let (receiver, live, shared) = (Arc::clone(&receiver), live.clone(), Arc::clone(&pool.shared));
+                let work = move || work(&receiver, live, policy, &shared);
+                let thread = std::thread::Builder::new().name(format!("send-{worker}")).spawn(work);
+                pool.workers.push(thread.map_err(|e| Error::io("cannot start a thread", e))?);
+            }
+        }
+        Ok(pool)
+    }
+
+    /// Adds a line of the series whose name (measurement and tags as written) is given. Waits for a worker where
+    /// a batch is full. An error means that a worker failed: [`Pool::finish`] says why.
+    pub fn push(&mut self, series: &[u8], line: &[u8]) -> Result<()> {
+        let lanes = self.lanes.len() as u64;
+        let index = if lanes > 1 { (xxh3_64(series) % lanes) as usize } else { 0 };
+        let Some(lane) = self.lanes.get_mut(index) else { return Err(gone()) };
+        if lane.filling.lines() > 0 && lane.filling.bytes() + line.len() >= self.bytes {
+            lane.send()?;
+        }
+        lane.filling.push(line);
+        if lane.filling.lines() >= self.rows { lane.send() } else { Ok(()) }
+    }
+
+    /// Sends what is left (unless `abandon`), waits for the workers, and gives the first error of theirs.
+    pub fn finish(mut self, abandon: bool) -> Result<()> {
+        if !abandon {
+            for lane in &mut self.lanes {
+                if lane.filling.lines() > 0 && lane.send().is_err() {
+                    break;
+                }
+            }
+        } else {
+            self.shared.abandon();
+        }
+        self.lanes.clear();
+        for worker in self.workers.drain(..) {
+            if worker.join().is_err() {
+                self.shared.fail(Error::new(Kind::Bug, "a sending thread panicked"));
+            }
+        }
+        self.shared.take_error()
+    }
+}
+
+impl Lane {
+    fn send(&mut self) -> Result<()> {
+        self.sender.send(self.filling.take()).map_err(|_| gone())
+    }
+}
+
+/// Never shown: the worker's own error is.
+fn gone() -> Error {
+    Error::new(Kind::Target, "the sending threads have ended")
+}
+
+fn work(receiver: &Mutex<Receiver<Batch>>, live: Live, policy: Policy, shared: &Shared) {
+    let mut delivery = Delivery::new(live, policy);
+    loop {
+        let batch = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = batch else { return };
+        if shared.ended() {
+            return;
+        }
+        if let Err(error) = delivery.deliver(&batch) {
+            shared.fail(error);
+            return;
+        }
+    }
+}
