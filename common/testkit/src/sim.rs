@@ -24,6 +24,11 @@ impl Sim {
         Sim::start("influx", args)
     }
 
+    /// `ts-sim proxy --upstream …`: a real server (`http://HOST:PORT`) with faults.
+    pub fn proxy(upstream: &str, args: &[&str]) -> Sim {
+        Sim::start("proxy", ["--upstream", upstream].iter().chain(args))
+    }
+
     fn start<S: AsRef<std::ffi::OsStr>>(system: &str, args: impl IntoIterator<Item = S>) -> Sim {
         let directory = crate::temp_dir();
         let ready = directory.path().join("ready");

@@ -19,6 +19,8 @@ pub enum System {
     Tdengine(TdengineArgs),
     /// InfluxDB 1, 2 or 3: writes with the true behaviour of each version, queries for reading back.
     Influx(InfluxArgs),
+    /// Any HTTP server, a real one: its requests and replies are passed on, except where a fault says otherwise.
+    Proxy(ProxyArgs),
 }
 
 impl System {
@@ -27,6 +29,7 @@ impl System {
         match self {
             System::Tdengine(args) => &args.common,
             System::Influx(args) => &args.common,
+            System::Proxy(args) => &args.common,
         }
     }
 }
@@ -128,4 +131,14 @@ pub struct InfluxArgs {
     /// Drop points older than this, e.g. 7d.
     #[arg(long, value_name = "DURATION")]
     pub retention: Option<String>,
+}
+
+/// `ts-sim proxy`.
+#[derive(Debug, clap::Args)]
+pub struct ProxyArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// The real server.
+    #[arg(long, value_name = "http://HOST:PORT")]
+    pub upstream: String,
 }

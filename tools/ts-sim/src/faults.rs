@@ -34,7 +34,8 @@ pub enum Fault {
 }
 
 /// The kinds in the grammar, for messages.
-const KINDS: &str = "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply";
+const KINDS: &str =
+    "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply";
 
 /// Longest time a `no-reply` holds a connection.
 pub const NO_REPLY_HOLD: Duration = Duration::from_secs(3600);
@@ -61,6 +62,11 @@ impl Faults {
             .map(|s| parse_rule(s.as_ref()).map_err(|why| format!("--fault {}: {why}", s.as_ref())))
             .collect::<Result<Vec<_>, String>>()?;
         Ok(Faults { rules })
+    }
+
+    /// What may go wrong at all, in the order of the command line.
+    pub fn iter(&self) -> impl Iterator<Item = &Fault> {
+        self.rules.iter().map(|rule| &rule.fault)
     }
 
     /// Counts one data request to `path` and says what must go wrong with it.
@@ -131,7 +137,9 @@ fn parse_fault(what: &str) -> Result<Fault, String> {
         "slow-read" => parse_rate(need("1MB/s")?).map(Fault::SlowRead),
         "queue-full" => {
             let retry_after = arg.map_or(Ok(1), |a| a.strip_prefix("retry-after=").unwrap_or(a).parse());
-            retry_after.map(|retry_after| Fault::QueueFull { retry_after }).map_err(|_| "`queue-full` takes seconds, e.g. queue-full=2".into())
+            retry_after
+                .map(|retry_after| Fault::QueueFull { retry_after })
+                .map_err(|_| "`queue-full` takes seconds, e.g. queue-full=2".into())
         }
         "truncate-rest" => match need("1000")?.parse() {
             Ok(rows) => Ok(Fault::TruncateRest(rows)),

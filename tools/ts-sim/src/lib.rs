@@ -6,8 +6,10 @@
 pub mod args;
 pub mod faults;
 pub mod listen;
+pub mod proxy;
 pub mod request_log;
 pub mod tdengine;
+pub mod wire;
 
 use std::time::Duration;
 
@@ -27,12 +29,13 @@ The base URL goes to stdout, and into --ready-file, once requests are answered; 
 
 A fault is KIND[=ARG][@K[-L][/PATHPREFIX]]. K counts the data requests (writes and queries) that match the prefix, from
 1; without @ every request. Kinds: status=CODE[:retry-after=S] delay=500ms cut-body lost-reply reset-upload
-slow-read=1MB/s queue-full no-reply; for TDengine also code=0x0216 truncate-rest=N close-ws restart, and, counting
+slow-read=1MB/s queue-full no-reply (these in front of a real server too: ts-sim proxy); for TDengine also code=0x0216 truncate-rest=N close-ws restart, and, counting
 result blocks, cut-block ws-error=0x022D.",
     examples: &[
         ("a million generated rows behind TDengine's protocol", "ts-gen meters --rows 1000000 | ts-sim tdengine --load power.meters=- --listen 127.0.0.1:6041"),
         ("an InfluxDB 1.8 that fails the second write", "ts-sim influx --flavor 1.8 --database db --fault 'status=503@2'"),
         ("a TDengine whose REST replies stop after 1000 rows, in silence", "ts-sim tdengine --load power.meters=meters.csv --fault truncate-rest=1000"),
+        ("a real server, whose third write is done and never answered", "ts-sim proxy --upstream http://127.0.0.1:8086 --fault 'lost-reply@3/write'"),
     ],
     environment: &[],
 };
@@ -58,6 +61,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
 async fn serve(system: System, faults: Faults, listener: Listener) -> Result<()> {
     match system {
         System::Tdengine(args) => tdengine::serve(args, faults, listener).await,
+        System::Proxy(args) => proxy::serve(args, faults, listener).await,
         System::Influx(_) => Err(Error::usage("this build has no InfluxDB simulator")),
     }
 }

@@ -23,7 +23,8 @@ impl Listener {
         let socket = TcpListener::bind(&common.listen)
             .await
             .map_err(|e| Error::caused(Kind::Usage, format!("cannot listen on {}", common.listen), e))?;
-        let address = socket.local_addr().map_err(|e| Error::caused(Kind::LocalIo, "cannot read the socket's address", e))?;
+        let address =
+            socket.local_addr().map_err(|e| Error::caused(Kind::LocalIo, "cannot read the socket's address", e))?;
         let log = RequestLog::open(common.log_requests.as_deref())?;
         Ok(Listener { socket, url: format!("http://{address}"), ready_file: common.ready_file.clone(), log })
     }
@@ -36,8 +37,9 @@ impl Listener {
     /// Says that requests are answered from now on: the base URL goes to stdout and, atomically, into the ready file.
     pub fn announce(&self) -> Result<()> {
         if let Some(path) = &self.ready_file {
-            write_atomically(path, &format!("{}\n", self.url))
-                .map_err(|e| Error::caused(Kind::LocalIo, format!("cannot write the ready file {}", path.display()), e))?;
+            write_atomically(path, &format!("{}\n", self.url)).map_err(|e| {
+                Error::caused(Kind::LocalIo, format!("cannot write the ready file {}", path.display()), e)
+            })?;
         }
         cli::stdout::write_all(format!("{}\n", self.url).as_bytes())
     }
