@@ -13,6 +13,7 @@ mod runtime;
 pub mod tls;
 pub mod ws;
 
+
 pub use bytes::Bytes;
 pub use endpoint::Endpoint;
 pub use failure::{Failure, What};
