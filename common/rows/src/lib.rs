@@ -4,7 +4,26 @@
 //! [`Reader`] and a [`Writer`] in a file of its own; [`format`] finds the right one (flag, extension, magic bytes) and
 //! opens it. Batches are bounded in rows and bytes ([`Limits`]), whatever the input is.
 
+pub mod batch;
+mod cells;
+pub mod column;
+pub mod compress;
+mod csv_read;
+mod csv_split;
+mod csv_write;
+pub mod endmark;
+pub mod foreign;
+pub mod format;
+pub mod header;
+pub mod instant;
+mod ipc_read;
+mod ipc_write;
+mod lines;
+pub mod number;
+pub mod pipe;
 pub mod role;
+pub mod spool;
+mod text_out;
 pub mod time;
 pub mod types;
 

@@ -150,7 +150,9 @@ mod tests {
     #[test]
     fn instants() {
         let new_year = 1_704_067_200_000_000_000;
-        for text in ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00+01:00", "2024-01-01", "1704067200s", "1704067200000ms"] {
+        for text in
+            ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00+01:00", "2024-01-01", "1704067200s", "1704067200000ms"]
+        {
             assert_eq!(parse_instant(text).unwrap(), new_year, "{text}");
         }
         assert_eq!(parse_instant("-1ms").unwrap(), -1_000_000);

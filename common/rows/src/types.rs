@@ -42,7 +42,11 @@ impl Type {
     /// a nested or unknown type is an error that names it.
     pub fn of(field: &Field) -> Result<Type> {
         Type::of_data(field.data_type(), field.metadata().get(EXTENSION).map(String::as_str)).ok_or_else(|| {
-            Error::malformed(format!("column {}: no row format of ours holds the Arrow type {}", field.name(), field.data_type()))
+            Error::malformed(format!(
+                "column {}: no row format of ours holds the Arrow type {}",
+                field.name(),
+                field.data_type()
+            ))
         })
     }
 
@@ -64,10 +68,14 @@ impl Type {
                 Some(JSON) => Type::Json,
                 _ => Type::String,
             },
-            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => match extension {
-                Some(WKB) => Type::Geometry,
-                _ => Type::Binary,
-            },
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+                match extension {
+                    Some(WKB) => Type::Geometry,
+                    _ => Type::Binary,
+                }
+            }
+            DataType::Date32 => Type::Timestamp(Unit::S),
+            DataType::Date64 => Type::Timestamp(Unit::Ms),
             DataType::Timestamp(unit, _) => Type::Timestamp(Unit::from_arrow(unit)),
             DataType::Dictionary(_, values) => return Type::of_data(values, extension),
             DataType::Null => Type::String,

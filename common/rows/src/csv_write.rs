@@ -1,0 +1,115 @@
+//! CSV out. Cells are written into one buffer, texts quoted where they must be; floats are the shortest text that
+//! reads back to the same value, always with a point or an exponent (`54.0`).
+
+use crate::cells::{Cell, Cells};
+use crate::csv_read::{check_delimiter, check_null};
+use crate::foreign::Foreign;
+use crate::format::{Header, WriteOptions};
+use crate::header::Column;
+use crate::instant::Printer;
+use crate::text_out::TextOut;
+use crate::{RecordBatch, Schema, Writer};
+use fault::Result;
+use std::io::Write;
+
+/// A CSV writer; see [`crate::format::WriteOptions`].
+pub struct CsvWriter<W: Write> {
+    out: TextOut<W>,
+    foreign: Foreign,
+    delimiter: u8,
+    null: Option<Vec<u8>>,
+    printers: Vec<Printer>,
+}
+
+impl<W: Write> CsvWriter<W> {
+    /// Writes the header at once.
+    pub fn create(
+        out: W,
+        finish: fn(W) -> Result<()>,
+        schema: &Schema,
+        options: &WriteOptions,
+    ) -> Result<CsvWriter<W>> {
+        check_delimiter(options.delimiter)?;
+        check_null(options.null.as_deref(), options.delimiter)?;
+        let foreign = Foreign::new(schema)?;
+        let columns = Column::all(&foreign.schema())?;
+        let mut writer = CsvWriter {
+            out: TextOut::new(out, finish, options)?,
+            foreign,
+            delimiter: options.delimiter,
+            null: options.null.clone(),
+            printers: columns.iter().map(|_| Printer::default()).collect(),
+        };
+        if options.header != Header::None {
+            let buffer = writer.out.buffer();
+            for (at, column) in columns.iter().enumerate() {
+                if at > 0 {
+                    buffer.push(options.delimiter);
+                }
+                let cell = if options.header == Header::Typed { column.to_string() } else { column.name.clone() };
+                quote_if_needed(cell.as_bytes(), options.delimiter, None, buffer);
+            }
+            buffer.push(b'\n');
+            writer.out.write_out()?;
+        }
+        Ok(writer)
+    }
+}
+
+impl<W: Write + Send> Writer for CsvWriter<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let batch = self.foreign.convert(batch)?;
+        let columns = batch.columns().iter().map(Cells::new).collect::<Result<Vec<_>>>()?;
+        let null = self.null.as_deref();
+        for row in 0..batch.num_rows() {
+            let out = self.out.buffer();
+            for (at, (cells, printer)) in columns.iter().zip(&mut self.printers).enumerate() {
+                if at > 0 {
+                    out.push(self.delimiter);
+                }
+                let start = out.len();
+                match cells.write(row, printer, out) {
+                    Cell::Null => out.extend_from_slice(null.unwrap_or_default()),
+                    Cell::Text(text) => quote_if_needed(text, self.delimiter, null, out),
+                    Cell::Written => {
+                        // A number that is spelled like NULL, or binary data without a byte.
+                        if out.len() == start || null.is_some_and(|null| null == &out[start..]) {
+                            out.insert(start, b'"');
+                            out.push(b'"');
+                        }
+                    }
+                }
+            }
+            out.push(b'\n');
+            self.out.row_done()?;
+        }
+        self.out.write_out()
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.out.finish()
+    }
+}
+
+/// Quotes what would be read as something else: nothing, NULL's text, delimiters, quotes, line ends, and a leading `#`
+/// (comments in csv2lp's grammar, and our end mark).
+fn quote_if_needed(text: &[u8], delimiter: u8, null: Option<&[u8]>, out: &mut Vec<u8>) {
+    let special = |b: &u8| *b == delimiter || matches!(b, b'"' | b'\n' | b'\r');
+    let plain = match text.first() {
+        None | Some(b'#') => false,
+        Some(_) => null != Some(text) && !text.iter().any(special),
+    };
+    if plain {
+        out.extend_from_slice(text);
+        return;
+    }
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(quote) = memchr::memchr(b'"', rest) {
+        out.extend_from_slice(&rest[..=quote]);
+        out.push(b'"');
+        rest = &rest[quote + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}

@@ -1,0 +1,64 @@
+//! The output of the text writers: a buffer of rows, the end mark, the compression, and the order in which they end.
+
+use crate::compress::Sink;
+use crate::endmark::EndMarkWriter;
+use crate::format::WriteOptions;
+use fault::{Error, Result};
+use std::io::Write;
+
+/// Written out when the buffer is this full: one `write(2)` of 256 KiB and not one per row.
+const BLOCK: usize = 256 << 10;
+
+pub(crate) struct TextOut<W: Write> {
+    buffer: Vec<u8>,
+    sink: EndMarkWriter<Sink<W>>,
+    end_mark: bool,
+    rows: u64,
+    finish: fn(W) -> Result<()>,
+}
+
+impl<W: Write> TextOut<W> {
+    pub fn new(out: W, finish: fn(W) -> Result<()>, options: &WriteOptions) -> Result<TextOut<W>> {
+        let compression = options.compression.unwrap_or(crate::compress::Compression::None);
+        Ok(TextOut {
+            buffer: Vec::with_capacity(BLOCK + (BLOCK >> 2)),
+            sink: EndMarkWriter::new(Sink::new(out, compression)?),
+            end_mark: options.end_mark,
+            rows: 0,
+            finish,
+        })
+    }
+
+    /// Where the next row is appended.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    /// A row was appended.
+    pub fn row_done(&mut self) -> Result<()> {
+        self.rows += 1;
+        if self.buffer.len() >= BLOCK { self.write_out() } else { Ok(()) }
+    }
+
+    /// Hands the buffer on.
+    pub fn write_out(&mut self) -> Result<()> {
+        let result = if self.end_mark {
+            self.sink.write_all(&self.buffer)
+        } else {
+            self.sink.unhashed().write_all(&self.buffer)
+        };
+        self.buffer.clear();
+        result.map_err(failed)
+    }
+
+    /// End mark, compression's trailer, the output's own finish.
+    pub fn finish(mut self) -> Result<()> {
+        self.write_out()?;
+        let sink = if self.end_mark { self.sink.mark(self.rows).map_err(failed)? } else { self.sink.into_inner() };
+        (self.finish)(sink.finish().map_err(failed)?)
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    Error::io("cannot write the output", error)
+}
