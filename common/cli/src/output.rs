@@ -1,5 +1,6 @@
 //! Where data goes: stdout, or a file that appears under its name only when it is complete.
 
+use crate::Counter;
 use crate::stdout::Stdout;
 use fault::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
@@ -13,6 +14,7 @@ static TEMPORARIES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 /// An output. Dropped without [`Output::finish`], a file never appears under its name.
 pub struct Output {
     to: To,
+    bytes: Counter,
 }
 
 enum To {
@@ -34,8 +36,8 @@ impl Output {
     /// in the first second.
     pub fn create(path: Option<&Path>) -> Result<Output> {
         match path {
-            None => Ok(Output { to: To::Stdout(Stdout) }),
-            Some(path) if path.as_os_str() == "-" => Ok(Output { to: To::Stdout(Stdout) }),
+            None => Ok(Output::to(To::Stdout(Stdout))),
+            Some(path) if path.as_os_str() == "-" => Ok(Output::to(To::Stdout(Stdout))),
             Some(path) => Output::file(path),
         }
     }
@@ -50,7 +52,7 @@ impl Output {
             }
             Ok(meta) if !meta.is_file() => {
                 let file = OpenOptions::new().write(true).open(path).map_err(fail)?;
-                return Ok(Output { to: To::Device(file, name) });
+                return Ok(Output::to(To::Device(file, name)));
             }
             _ => {}
         }
@@ -61,7 +63,17 @@ impl Output {
         let temporary = path.with_file_name(hidden);
         let file = OpenOptions::new().write(true).create(true).truncate(true).open(&temporary).map_err(fail)?;
         TEMPORARIES.lock().unwrap_or_else(PoisonError::into_inner).push(temporary.clone());
-        Ok(Output { to: To::File(Unfinished { file, temporary, target, done: false }) })
+        Ok(Output::to(To::File(Unfinished { file, temporary, target, done: false })))
+    }
+
+    /// Counts the bytes written in this counter (`run.counter("bytes")`).
+    pub fn counting(mut self, bytes: Counter) -> Output {
+        self.bytes = bytes;
+        self
+    }
+
+    fn to(to: To) -> Output {
+        Output { to, bytes: Counter::default() }
     }
 
     /// Everything was written: fsync, rename, fsync of the directory.
@@ -76,11 +88,13 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match &mut self.to {
+        let written = match &mut self.to {
             To::Stdout(stdout) => stdout.write(buffer),
             To::File(unfinished) => unfinished.file.write(buffer),
             To::Device(file, _) => file.write(buffer),
-        }
+        }?;
+        self.bytes.add(written as u64);
+        Ok(written)
     }
 
     fn flush(&mut self) -> io::Result<()> {
