@@ -4,7 +4,7 @@
 //! a `Location` is the caller's to judge (it may lead to another host, which must not get our credentials). Proxies in
 //! the environment are not used: these are connections to databases.
 
-use crate::http_body::{Progress, Reading, ReplyBody, Sending};
+use crate::http_body::{Progress, Reading, Sending};
 use crate::runtime::{runtime, wait};
 use crate::tls::Tls;
 use crate::{Bytes, Failure, Side, Stop};
@@ -14,6 +14,7 @@ use reqwest::redirect::Policy;
 use std::time::{Duration, Instant};
 use url::Url;
 
+pub use crate::http_body::ReplyBody;
 pub use reqwest::Method;
 
 /// Settings of a client.
