@@ -64,7 +64,7 @@ fn man_pages_and_completions_are_generated() {
 fn short_letters_mean_the_same_everywhere() {
     for name in tools() {
         let help = tool(&name).arg("--help").run().code(0).text();
-        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-') && !line.starts_with("--")) {
+        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-') && !line.starts_with("--") && !line.starts_with("- ")) {
             let (letter, rest) = line.split_at(2);
             let long = rest.trim_start_matches(", --").split([' ', '.']).next().unwrap_or("");
             let meaning = match letter {
