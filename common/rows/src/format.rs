@@ -60,7 +60,7 @@ impl Format {
     }
 
     /// What the first bytes say.
-    fn from_magic(head: &[u8]) -> Option<Format> {
+    pub fn from_magic(head: &[u8]) -> Option<Format> {
         if head.starts_with(b"PAR1") {
             Some(Format::Parquet)
         } else if head.starts_with(FILE_MAGIC) || head.starts_with(&[0xFF; 4]) {
@@ -261,6 +261,17 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
             )));
         }
     })
+}
+
+/// The bytes of a text input, behind gzip or zstd where it is compressed, and its first (at most 8) bytes: for tools
+/// that take line protocol as it is.
+pub fn plain(source: Source) -> Result<(Vec<u8>, Box<dyn Read + Send>)> {
+    let Source { name, reader, .. } = source;
+    let (head, reader) = peek(Box::new(Named { name: name.clone(), inner: reader }), &name)?;
+    match compress::magic(&head) {
+        Some(kind) => peek(compress::decompress(kind, &name, reader)?, &name),
+        None => Ok((head, reader)),
+    }
 }
 
 /// The first bytes (fewer only at the end of the input), and a reader that gives them again.

@@ -5,6 +5,7 @@ use cli::args::{EndMarkArgs, RejectArgs, RetryArgs, TargetArgs, TlsArgs};
 use fault::{Error, Result};
 use influx::{Target, Version};
 use lp::{Dialect, Precision};
+use rows::format::Format;
 use rows::time::Unit;
 use std::path::PathBuf;
 
@@ -14,6 +15,9 @@ pub struct Args {
     /// What to write; - is stdin
     #[arg(default_value = "-", value_name = "INPUT")]
     pub input: PathBuf,
+    /// Format of the input: lp, csv, arrow, parquet, ndjson (default: by extension and magic bytes, else lp)
+    #[arg(short, long, value_name = "FORMAT")]
+    pub from: Option<Format>,
     /// Unit of the times in line protocol (default: what the input states, else ns)
     #[arg(long, value_name = "UNIT", value_parser = unit)]
     pub precision: Option<Unit>,

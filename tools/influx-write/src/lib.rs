@@ -7,6 +7,7 @@ pub mod find;
 pub mod lines;
 mod live;
 mod pool;
+mod source;
 
 use args::{Args, Plan};
 use cli::rejects::Rejects;
@@ -55,9 +56,16 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     }
     let shared = Shared::new(run, Rejects::create(&args.rejects, run)?);
     let input = cli::input::open(&args.input, run)?;
-    let lines = Lines::open(&input.name, input.reader, args.precision)?;
+    let mut encoded = source::open(input, args.from, args.precision, args.end_mark.end_mark, run)?;
+    let (encoder, end_mark) = (encoded.take_encoder(), encoded.marked);
+    let lines = Lines::open(&encoded.name, encoded.reader, args.precision)?;
     let mut into = Target { pool: open(&args, &plan, lines.unit, &shared, run)?, shared: Arc::clone(&shared), run: run.clone() };
-    let read = lines.read(&args, &plan, &mut into);
+    let read = lines.read(&args, &plan, end_mark, &mut into);
+    // The lines of rows end cleanly when the encoder fails: it has the say.
+    let read = match &read {
+        Ok(_) => source::outcome(encoder).and(read),
+        Err(_) => read,
+    };
     if args.dry_run {
         run.note("dry_run", "true");
         run.note("checked", read.as_ref().map_or(0, |lines| *lines).to_string());

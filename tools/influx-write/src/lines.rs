@@ -3,6 +3,7 @@
 use crate::args::{Args, Plan, lp_precision};
 use fault::{Error, Kind, Result};
 use lp::{BadLine, Blocks, Checker, Chunk, RawLine};
+use rows::endmark::EndMarkReader;
 use rows::time::Unit;
 use std::io::{self, Read};
 
@@ -43,11 +44,11 @@ impl<R: Read> Lines<R> {
         Ok(Lines { name: name.to_owned(), reader: io::Cursor::new(head).chain(reader), unit })
     }
 
-    /// Reads all of it. Gives the number of lines that are data. A missing or wrong end mark is exit 9, after every
-    /// line before it has been handed on.
-    pub fn read(self, args: &Args, plan: &Plan, into: &mut impl Into) -> Result<u64> {
+    /// Reads all of it. Gives the number of lines that are data. `end_mark`: it must be there; a missing or wrong one is
+    /// exit 9, after every line before it has been handed on.
+    pub fn read(self, args: &Args, plan: &Plan, end_mark: bool, into: &mut impl Into) -> Result<u64> {
         let Lines { name, reader, unit } = self;
-        let mut marked = reader;
+        let mut marked = EndMarkReader::new(reader, &name, end_mark);
         let limits = lp::Limits::default();
         let mut blocks = Blocks::with_sizes(&mut marked, plan.dialect, 256 << 10, limits.line);
         let mut checker = Checker::new(plan.dialect).precision(lp_precision(unit)).limits(limits);
@@ -86,6 +87,7 @@ impl<R: Read> Lines<R> {
             }
         }
         drop(blocks);
+        marked.check_rows(count)?;
         Ok(count)
     }
 }
