@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod faults;
+pub mod influx;
 pub mod listen;
 pub mod proxy;
 pub mod request_log;
@@ -61,8 +62,8 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
 async fn serve(system: System, faults: Faults, listener: Listener) -> Result<()> {
     match system {
         System::Tdengine(args) => tdengine::serve(args, faults, listener).await,
+        System::Influx(args) => influx::serve(args, faults, listener).await,
         System::Proxy(args) => proxy::serve(args, faults, listener).await,
-        System::Influx(_) => Err(Error::usage("this build has no InfluxDB simulator")),
     }
 }
 

@@ -1,0 +1,94 @@
+//! InfluxDB 1.6, 1.8, 1.13, 2.9 and 3: the write paths with the true behaviour of each version, and enough of InfluxQL,
+//! Flux and SQL to read everything back.
+
+pub mod accounts;
+mod answer;
+mod body;
+mod condition;
+pub mod flavor;
+mod http;
+mod influxql;
+mod json;
+mod lexer;
+mod manage;
+pub mod points;
+mod query_api;
+mod reply;
+mod request;
+pub mod rows;
+mod select;
+pub mod server;
+mod statements;
+pub mod store;
+mod time;
+mod v3_points;
+mod v3_write;
+mod write;
+mod write_api;
+
+use crate::args::InfluxArgs;
+use crate::faults::{Fault, Faults};
+use crate::listen::Listener;
+use accounts::{Accounts, Org, Token, User, id_of};
+use fault::{Error, Kind, Result};
+use flavor::Flavor;
+use server::Server;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::{Database, Store, default_shard};
+
+/// Serves until the simulated process crashes.
+pub async fn serve(args: InfluxArgs, faults: Faults, listener: Listener) -> Result<()> {
+    let foreign = |fault: &Fault| matches!(fault, Fault::CutBlock | Fault::TruncateRest(_));
+    if let Some((spec, _)) = args.common.fault.iter().zip(faults.iter()).find(|(_, fault)| foreign(fault)) {
+        return Err(Error::usage(format!("--fault {spec}: not something that InfluxDB does")));
+    }
+    let server = Arc::new(build(&args)?);
+    listener.announce()?;
+    server::run(server, faults, listener).await
+}
+
+/// A server with the databases, accounts and data of the command line.
+pub fn build(args: &InfluxArgs) -> Result<Server> {
+    let flavor: Flavor = args.flavor.parse().map_err(Error::usage)?;
+    let retention = match &args.retention {
+        None => 0,
+        Some(text) => time::parse_duration(text)
+            .ok_or_else(|| Error::usage(format!("--retention {text}: not a duration, e.g. 7d")))?,
+    };
+    let shard = if flavor == Flavor::V3 { 0 } else { default_shard(retention) };
+    let mut store = Store::default();
+    for name in args.database.iter().chain(&args.bucket) {
+        store.databases.insert(name.clone(), Database::new("autogen", retention, shard));
+    }
+    let mut accounts = Accounts::default();
+    if let Some(auth) = &args.auth {
+        let (name, password) = auth.split_once(':').ok_or_else(|| Error::usage("--auth wants USER:PASSWORD"))?;
+        let user = User { password: password.to_string(), admin: true, grants: BTreeMap::new() };
+        accounts.users.insert(name.to_string(), user);
+        accounts.required = true;
+    }
+    if let Some(name) = args.org.clone().or((flavor == Flavor::V29 && args.token.is_some()).then(|| "org".to_string()))
+    {
+        accounts.org = Some(Org { id: id_of("org", &name), name });
+    }
+    if let Some(token) = &args.token {
+        accounts.tokens.push(Token { id: id_of("authorization", token), text: token.clone(), buckets: None });
+        accounts.required = true;
+    }
+    if flavor == Flavor::V29 {
+        accounts.required = true;
+    }
+    let mut server = Server::new(flavor, store, accounts);
+    server.retention = retention;
+    server.max_body = args.max_body_bytes.or(server.max_body);
+    let target = args.database.first().or(args.bucket.first());
+    for path in &args.load {
+        let target = target.ok_or_else(|| Error::usage("--load needs a --database or --bucket to load into"))?;
+        let bytes = std::fs::read(path)
+            .map_err(|e| Error::caused(Kind::LocalIo, format!("cannot read {}", path.display()), e))?;
+        write_api::load(&server, target, &bytes)
+            .map_err(|why| Error::malformed(format!("{}: {why}", path.display())))?;
+    }
+    Ok(server)
+}
