@@ -1,1 +1,80 @@
-//! ts-verify
+//! Proves that two systems hold the same time series, or shows where they do not.
+//!
+//! Everything is reduced to cells, `(series, time, field) -> value` ([`layout`], [`canonical`]); a side becomes a digest
+//! ([`digest`]); digests are compared ([`compare`]); where they differ, the rows are read again ([`rowdiff`]).
+
+pub mod args;
+mod canonical;
+mod classes;
+mod column;
+mod compare;
+mod dedupe;
+mod digest;
+mod digest_file;
+mod form;
+mod input;
+mod layout;
+mod options;
+mod pair;
+mod report;
+mod rowdiff;
+mod series;
+mod side;
+
+use args::{Args, Command, DigestArgs};
+use cli::output::Output;
+use cli::{Run, Tool};
+use digest_file::Header;
+use fault::{Error, Kind, Result};
+use input::{Input, Spec};
+use side::{Opened, check_names};
+use std::io::BufWriter;
+use std::sync::atomic::AtomicBool;
+
+pub static TOOL: Tool = Tool {
+    name: "ts-verify",
+    about: "Prove that two sides hold the same time series, or show where they differ",
+    description: "\
+Everything is reduced to cells: (series, time, field) -> value. A NULL, an absent field and an absent row are the same: \
+no cell. The order of rows and columns, the size of batches, the format and the spelling of numbers do not matter.
+
+digest makes a small, mergeable digest of one side: per series and hour the number of cells and the sum of their 128-bit \
+hashes. compare compares two digests, two files of rows, or one of each, and names the series and hours that differ. rows \
+compares two inputs the same way, then reads the differing hours again and shows every row and value.
+
+Exit 0 means: everything was compared, there was something to compare, and it is equal. Differences are exit 1. Two \
+empty sides, or anything that could not be checked, are no verdict: exit 10. A side that was cut is exit 9.",
+    examples: &[
+        ("two files, whatever their formats", "ts-verify rows source.csv target.parquet"),
+        ("digests made where the data is", "ts-verify digest source.csv -o a.digest && ts-verify digest target.parquet -o b.digest && ts-verify compare a.digest b.digest"),
+        ("two commands; a failing one is never taken for a shorter side", "ts-verify rows --source-cmd 'cat source.csv' --target-cmd 'cat target.parquet' --out text"),
+    ],
+    environment: &[],
+};
+
+/// Runs one of the commands.
+pub fn run(args: Args, run: &Run) -> Result<()> {
+    match args.command {
+        Command::Digest(args) => make_digest(&args, run),
+        Command::Compare(args) => pair::run(&args, None, run),
+        Command::Rows(args) => pair::run(&args.pair, Some(args.rows_max), run),
+    }
+}
+
+fn make_digest(args: &DigestArgs, run: &Run) -> Result<()> {
+    let options = args.equal.options(&args.map)?;
+    let mapping = args.map.mapping(false)?;
+    let mut out = BufWriter::with_capacity(1 << 16, Output::create(args.output.output.as_deref())?);
+    let spec = Spec::Path(args.input.clone());
+    let rows = match Input::open(&spec, args.read.settings(None), args.spool, Kind::Source, run)? {
+        Input::Rows(rows) => rows,
+        Input::Digest(_) => return Err(Error::usage("the input is a digest already: use ts-verify compare")),
+    };
+    let side = Opened::new(rows, &mapping)?;
+    check_names(&mapping, &[&side.layout])?;
+    let header = Header::new(&side.layout, options);
+    let side = side.digest(&options, args.equal.max_memory, run, &AtomicBool::new(false))?;
+    digest_file::write(&mut out, &header, &side.digest)?;
+    run.counter("cells").set(side.digest.counts.cells);
+    out.into_inner().map_err(|error| Error::io("cannot write the digest", error.into_error()))?.finish()
+}

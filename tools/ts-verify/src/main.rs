@@ -1,1 +1,3 @@
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main(&ts_verify::TOOL, ts_verify::run)
+}

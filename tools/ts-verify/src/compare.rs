@@ -1,0 +1,125 @@
+//! Two digests side by side: may they be compared at all, and which buckets differ.
+
+use crate::digest_file::{ColumnHead, Cursor, Header, Line};
+use crate::form::{Form, need};
+use fault::{Error, Result};
+use rows::types::Type;
+use std::cmp::Ordering;
+
+/// Refuses (exit 2) digests that do not speak of the same thing, and says what to do.
+pub fn check_headers(a: &Header, b: &Header) -> Result<()> {
+    if let Some(difference) = a.options.difference(b.options) {
+        return Err(Error::usage(format!("the digests were made with different options: {difference}")));
+    }
+    if a.measurement != b.measurement {
+        let which = if a.measurement { "b" } else { "a" };
+        return Err(Error::usage(format!(
+            "only one side names its measurement: make the digest of {which} with --measurement NAME"
+        )));
+    }
+    for x in &a.columns {
+        for y in b.columns.iter().filter(|y| y.name == x.name && y.tag == x.tag) {
+            check_column(x, y, a.options.float32)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_column(x: &ColumnHead, y: &ColumnHead, float32: bool) -> Result<()> {
+    let advice = |side: &str, form: Form| {
+        let flag = match form {
+            Form::Single => format!("--float32 {}", x.name),
+            form => format!("--read {}={form}", x.name),
+        };
+        Err(Error::usage(format!(
+            "column {} is {} (read as {}) in a and {} (read as {}) in b: make the digest of {side} with {flag}",
+            x.name, x.declared, x.form, y.declared, y.form
+        )))
+    };
+    if x.tag {
+        // Without being told, a tag's text is what the encoders write, on both sides.
+        return match (x.form, y.form) {
+            (Form::Own, form) if form != Form::Own => advice("a", form),
+            (form, Form::Own) if form != Form::Own => advice("b", form),
+            _ => Ok(()),
+        };
+    }
+    let bytes = [x.form, y.form].into_iter().find(|form| matches!(form, Form::Hex | Form::Base64)).unwrap_or(Form::Hex);
+    let told = [x, y].into_iter().find(|c| c.form != Form::Own && !(c.form == Form::Json && c.declared == Type::Json));
+    let needed = need(x.declared, y.declared, float32, bytes);
+    let Some(form) = needed.or(told.map(|column| column.form)) else { return Ok(()) };
+    if !x.form.satisfies(x.declared, form) {
+        return advice("a", form);
+    }
+    if !y.form.satisfies(y.declared, form) {
+        return advice("b", form);
+    }
+    Ok(())
+}
+
+/// A bucket that is not the same on both sides.
+#[derive(Clone, Debug)]
+pub struct Differing {
+    pub label: String,
+    pub bucket: i64,
+    pub a: Option<Line>,
+    pub b: Option<Line>,
+    /// It differs only in NaN and infinities that one side does not have at all.
+    pub only_odd: bool,
+}
+
+impl Differing {
+    /// Rows to look at, on the larger side (at most).
+    pub fn rows(&self) -> u64 {
+        let rows = |line: &Option<Line>| line.as_ref().map_or(0, |line| line.rows + line.odd_cells);
+        rows(&self.a).max(rows(&self.b))
+    }
+}
+
+/// What the comparison of two digests saw.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub buckets_a: u64,
+    pub buckets_b: u64,
+    /// Buckets that differ in values that every system can hold (or in NaN and infinities that both sides have).
+    pub differing: u64,
+    /// Cells that are NaN or infinite on one side, in buckets where the other side has none of those.
+    pub non_finite: u64,
+    /// Buckets that differ only so.
+    pub only_odd: u64,
+}
+
+/// Goes through both digests and calls `each` for every bucket that differs.
+pub fn compare(a: &mut Cursor, b: &mut Cursor, mut each: impl FnMut(Differing) -> Result<()>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let (mut x, mut y) = (a.next()?, b.next()?);
+    loop {
+        let order = match (&x, &y) {
+            (None, None) => return Ok(outcome),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(x), Some(y)) => (&x.label, x.bucket).cmp(&(&y.label, y.bucket)),
+        };
+        let left = if order == Ordering::Greater { None } else { std::mem::replace(&mut x, a.next()?) };
+        let right = if order == Ordering::Less { None } else { std::mem::replace(&mut y, b.next()?) };
+        outcome.buckets_a += u64::from(left.is_some());
+        outcome.buckets_b += u64::from(right.is_some());
+        let regular = |line: &Option<Line>| line.as_ref().map_or((0, 0), |line| (line.cells, line.sum));
+        let special = |line: &Option<Line>| line.as_ref().map_or((0, 0), |line| (line.odd_cells, line.odd_sum));
+        let (odd_a, odd_b) = (special(&left), special(&right));
+        let one_sided = odd_a != odd_b && (odd_a.0 == 0 || odd_b.0 == 0);
+        let differs = regular(&left) != regular(&right) || (odd_a != odd_b && !one_sided);
+        let only_odd = one_sided && !differs;
+        if one_sided {
+            outcome.non_finite += odd_a.0.max(odd_b.0);
+        }
+        outcome.only_odd += u64::from(only_odd);
+        outcome.differing += u64::from(differs);
+        if differs || only_odd {
+            if let Some(line) = left.as_ref().or(right.as_ref()) {
+                let (label, bucket) = (line.label.clone(), line.bucket);
+                each(Differing { label, bucket, a: left, b: right, only_odd })?;
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! `compare` and `rows`: two sides, one verdict.
+
+use crate::args::{DEFAULTS, PairArgs};
+use crate::classes::{Class, Classes};
+use crate::compare::{Differing, Outcome, check_headers, compare};
+use crate::digest::Counts;
+use crate::digest_file::{Cursor, FileCursor, Header, Line};
+use crate::form::{Form, need};
+use crate::input::Input;
+use crate::layout::{Agreement, Layout, RoleConflict, agree};
+use crate::options::Options;
+use crate::report::{Kind as What, Record, Report};
+use crate::rowdiff::{self, RowOutcome};
+use crate::side::{Finished, Opened, both, check_names};
+use cli::Run;
+use cli::output::Output;
+use fault::{Error, Kind, Result};
+use rows::time::Unit;
+use serde_json::{Map, Value, json};
+use std::sync::atomic::AtomicBool;
+
+/// A side that is ready to be compared.
+enum Side {
+    File(Box<FileCursor>, String),
+    Made(Box<Finished>, Header),
+}
+
+impl Side {
+    fn header(&self) -> &Header {
+        match self {
+            Side::File(cursor, _) => &cursor.header,
+            Side::Made(_, header) => header,
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Side::File(_, name) => name,
+            Side::Made(made, _) => &made.rows.name,
+        }
+    }
+
+    fn unit(&self) -> Unit {
+        match self {
+            Side::File(..) => Unit::S,
+            Side::Made(made, _) => made.layout.unit,
+        }
+    }
+}
+
+/// Both sides, and what their columns needed to be comparable.
+struct Pair {
+    a: Side,
+    b: Side,
+    options: Options,
+    agreements: Vec<Agreement>,
+    conflicts: Vec<RoleConflict>,
+}
+
+/// Compares two sides; with `rows_max` down to the rows.
+pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
+    let mut classes = Classes::new(&args.report.allow, args.report.strict)?;
+    let out = Output::create(args.output.output.as_deref())?;
+    let pair = open(args, rows_max.is_some(), &classes, run)?;
+    classes.add(Class::TypeChanged, pair.agreements.len() as u64);
+    classes.add(Class::TagFieldRole, pair.conflicts.len() as u64);
+    let unit = pair.a.unit().max(pair.b.unit());
+    let mut report = Report::new(out, args.report.out, args.report.limit, unit);
+    for conflict in &pair.conflicts {
+        let (a, b) = if conflict.tag_in_a { ("tag", "field") } else { ("field", "tag") };
+        report.difference(&Record {
+            kind: What::Type,
+            series: None,
+            time: None,
+            field: Some(&conflict.name),
+            a: a.into(),
+            b: b.into(),
+            class: Some(Class::TagFieldRole),
+            more: Map::new(),
+        })?;
+    }
+    let keep = if rows_max.is_some() { u64::MAX } else { args.report.limit };
+    let Pair { mut a, mut b, options, agreements, .. } = pair;
+    let seen = Seen::compare(&mut a, &mut b, keep)?;
+    classes.set(Class::NonFinite, seen.outcome.non_finite);
+    let (x, y) = (seen.a.0, seen.b.0);
+    classes.set(Class::AllNullRow, x.all_null_rows.abs_diff(y.all_null_rows));
+    classes.set(Class::EmptyTag, x.empty_tags.abs_diff(y.empty_tags));
+    classes.set(Class::Duplicate, x.duplicates.abs_diff(y.duplicates));
+    classes.set(Class::PrecisionCollision, x.collisions.max(y.collisions));
+
+    let odd = !classes.within(Class::NonFinite);
+    let mut rows = RowOutcome::default();
+    let buckets = seen.outcome.differing + if odd { seen.outcome.only_odd } else { 0 };
+    let mut differing = seen.differing;
+    if odd {
+        differing.extend(seen.only_odd);
+        differing.sort_by(|x, y| (&x.label, x.bucket).cmp(&(&y.label, y.bucket)));
+    }
+    match (rows_max, &mut a, &mut b) {
+        (Some(rows_max), Side::Made(a, _), Side::Made(b, _)) => {
+            let (x, y) = (row_side(a), row_side(b));
+            rows = rowdiff::run(x, y, &differing, &options, rows_max, &mut classes, &mut report, run)?;
+        }
+        _ => {
+            for bucket in &differing {
+                report.difference(&bucket_record(bucket, options.bucket))?;
+            }
+            report.count_more(What::Bucket, buckets.saturating_sub(differing.len() as u64));
+            rows.real = buckets;
+        }
+    }
+
+    let level = if rows_max.is_some() { "rows" } else { "digest" };
+    let verdict = Verdict::new(&rows, &classes, &report, (x, y), args.report.allow_empty);
+    let side = |name: &str, (counts, series): (Counts, u64), buckets: u64| {
+        json!({
+            "name": name, "rows": counts.rows, "cells": counts.cells, "series": series, "buckets": buckets,
+            "all_null_rows": counts.all_null_rows, "empty_tags": counts.empty_tags, "nan_inf": counts.non_finite,
+            "duplicates": counts.duplicates, "collisions": counts.collisions,
+        })
+    };
+    let read: Map<String, Value> = agreements
+        .iter()
+        .map(|x| (x.name.clone(), json!({ "a": x.a.to_string(), "b": x.b.to_string(), "as": x.form.to_string() })))
+        .collect();
+    let summary = json!({
+        "kind": "summary",
+        "verdict": verdict.word(),
+        "message": verdict.message(),
+        "complete": rows.not_examined == 0 && !matches!(verdict, Verdict::None(_)),
+        "level": level,
+        "a": side(a.name(), seen.a, seen.outcome.buckets_a),
+        "b": side(b.name(), seen.b, seen.outcome.buckets_b),
+        "buckets_differing": buckets,
+        "buckets_not_examined": rows.not_examined,
+        "differences": report.counts(),
+        "shown": report.shown,
+        "classes": classes.to_json(),
+        "read": read,
+        "options": options.to_json(),
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    run.counter("cells").set(seen.a.0.cells.max(seen.b.0.cells));
+    run.counter("differences").set(report.total());
+    run.note("verdict", verdict.word());
+    report.finish(&summary)?.finish()?;
+    verdict.into_result()
+}
+
+fn row_side(side: &mut Finished) -> rowdiff::Side<'_> {
+    rowdiff::Side { rows: &mut side.rows, layout: &side.layout, digest: &mut side.digest }
+}
+
+/// Opens both sides and makes the digests that are not there yet.
+fn open(args: &PairArgs, rows: bool, classes: &Classes, run: &Run) -> Result<Pair> {
+    let (a, b) = args.specs()?;
+    let mut options = args.equal.options(&args.map)?;
+    let mapping = args.map.mapping(classes.allows(Class::TagFieldRole))?;
+    let a = Input::open(&a, args.read.settings(args.from_a), rows, Kind::Source, run)?;
+    let b = Input::open(&b, args.read.settings(args.from_b), rows, Kind::Target, run)?;
+    let memory = args.equal.max_memory;
+    let (mut agreements, mut conflicts) = (Vec::new(), Vec::new());
+    let (a, b) = match (a, b) {
+        (Input::Rows(a), Input::Rows(b)) => {
+            let (mut a, mut b) = (Opened::new(a, &mapping)?, Opened::new(b, &mapping)?);
+            check_names(&mapping, &[&a.layout, &b.layout])?;
+            (agreements, conflicts) = agree(&mut a.layout, &mut b.layout, &mapping, options);
+            check_headers(&Header::new(&a.layout, options), &Header::new(&b.layout, options))?;
+            let (a, b) = both(a, b, &options, memory, run)?;
+            (made(a, options), made(b, options))
+        }
+        _ if rows => {
+            return Err(Error::usage("a digest holds no rows: give the data of both sides, or use ts-verify compare"));
+        }
+        (Input::Digest(a), Input::Digest(b)) => {
+            check_headers(&a.header, &b.header)?;
+            options = a.header.options;
+            (file(a), file(b))
+        }
+        (Input::Digest(a), Input::Rows(b)) => {
+            options = adopt(options, a.header.options)?;
+            let b = beside(&a.header, Opened::new(b, &mapping)?, options, &mapping)?;
+            check_headers(&a.header, &Header::new(&b.layout, options))?;
+            let b = b.digest(&options, memory, run, &AtomicBool::new(false))?;
+            (file(a), made(b, options))
+        }
+        (Input::Rows(a), Input::Digest(b)) => {
+            options = adopt(options, b.header.options)?;
+            let a = beside(&b.header, Opened::new(a, &mapping)?, options, &mapping)?;
+            check_headers(&Header::new(&a.layout, options), &b.header)?;
+            let a = a.digest(&options, memory, run, &AtomicBool::new(false))?;
+            (made(a, options), file(b))
+        }
+    };
+    Ok(Pair { a, b, options, agreements, conflicts })
+}
+
+fn made(side: Finished, options: Options) -> Side {
+    let header = Header::new(&side.layout, options);
+    Side::Made(Box::new(side), header)
+}
+
+fn file(cursor: FileCursor) -> Side {
+    let name = cursor.name.clone();
+    Side::File(Box::new(cursor), name)
+}
+
+/// Data beside a digest is digested as the digest was; options that say otherwise are refused.
+fn adopt(mine: Options, digest: Options) -> Result<Options> {
+    let mine = if mine.difference(DEFAULTS).is_none() { Options { dedupe: mine.dedupe, ..digest } } else { mine };
+    match mine.difference(digest) {
+        None => Ok(mine),
+        Some(difference) => {
+            Err(Error::usage(format!("the options and the digest differ: {difference}; leave the options out, they are the digest's")))
+        }
+    }
+}
+
+/// Reads the columns of data as those of the digest beside it.
+fn beside(header: &Header, mut side: Opened, options: Options, mapping: &crate::layout::Mapping) -> Result<Opened> {
+    check_names(mapping, &[&side.layout])?;
+    let read = |layout: &mut Layout| {
+        for (columns, tags) in [(&mut layout.tags, true), (&mut layout.fields, false)] {
+            for column in columns.iter_mut().filter(|column| !column.told) {
+                let Some(other) = header.columns.iter().find(|x| x.tag == tags && x.name == column.name) else { continue };
+                let needed = need(other.declared, column.declared, options.float32, mapping.bytes.unwrap_or(Form::Hex));
+                let form = if tags { Some(other.form) } else { needed.or(Some(other.form)) };
+                if let Some(form) = form.filter(|form| *form != Form::Own) {
+                    column.form = form;
+                }
+            }
+        }
+    };
+    read(&mut side.layout);
+    Ok(side)
+}
+
+/// What the digests say.
+struct Seen {
+    outcome: Outcome,
+    differing: Vec<Differing>,
+    only_odd: Vec<Differing>,
+    a: (Counts, u64),
+    b: (Counts, u64),
+}
+
+impl Seen {
+    /// Compares, and keeps so many differing buckets of either sort.
+    fn compare(a: &mut Side, b: &mut Side, keep: u64) -> Result<Seen> {
+        check_headers(a.header(), b.header())?;
+        let (a, b) = (&mut cursor(a), &mut cursor(b));
+        let (mut differing, mut only_odd) = (Vec::new(), Vec::new());
+        let outcome = compare(a, b, |bucket| {
+            let list = if bucket.only_odd { &mut only_odd } else { &mut differing };
+            if (list.len() as u64) < keep {
+                list.push(bucket);
+            }
+            Ok(())
+        })?;
+        Ok(Seen { outcome, differing, only_odd, a: a.counts(), b: b.counts() })
+    }
+}
+
+fn cursor(side: &mut Side) -> Cursor<'_> {
+    match side {
+        Side::File(cursor, _) => Cursor::File(cursor),
+        Side::Made(made, _) => Cursor::memory(&made.digest),
+    }
+}
+
+fn bucket_record(bucket: &Differing, width: i64) -> Record<'_> {
+    let side = |line: &Option<Line>| match line {
+        None => Value::Null,
+        Some(line) => json!({
+            "rows": line.rows, "cells": line.cells, "nan_inf": line.odd_cells,
+            "first": crate::canonical::instant(line.first, Unit::S), "last": crate::canonical::instant(line.last, Unit::S),
+        }),
+    };
+    let start = i128::from(bucket.bucket) * i128::from(width);
+    let mut more = Map::new();
+    more.insert("until".into(), crate::canonical::instant(start + i128::from(width), Unit::S).into());
+    Record {
+        kind: What::Bucket,
+        series: Some(&bucket.label),
+        time: Some(start),
+        field: None,
+        a: side(&bucket.a),
+        b: side(&bucket.b),
+        class: bucket.only_odd.then_some(Class::NonFinite),
+        more,
+    }
+}
+
+/// What is said in the end.
+enum Verdict {
+    Equal(String),
+    Different(String),
+    None(Error),
+}
+
+impl Verdict {
+    fn new(
+        rows: &RowOutcome,
+        classes: &Classes,
+        report: &Report<impl std::io::Write>,
+        (a, b): (Counts, Counts),
+        allow_empty: bool,
+    ) -> Verdict {
+        let mut reasons = Vec::new();
+        if rows.real > 0 || report.words().contains("type") && !classes.within(Class::TagFieldRole) {
+            reasons.push(report.words());
+        }
+        let violations = classes.violations();
+        if !violations.is_empty() {
+            reasons.push(format!("not allowed: {}", violations.join(", ")));
+        }
+        if rows.not_examined > 0 {
+            reasons.push(format!("{} more buckets differ", rows.not_examined));
+        }
+        if !reasons.is_empty() {
+            return Verdict::Different(format!("different: {}", reasons.join("; ")));
+        }
+        if rows.unexplained {
+            return Verdict::None(rowdiff::changed_meanwhile());
+        }
+        if a.cells + b.cells == 0 && !allow_empty {
+            return Verdict::None(Error::new(
+                Kind::NoVerdict,
+                "both sides are empty, which proves nothing: check the names and the range, or say --allow-empty",
+            ));
+        }
+        Verdict::Equal(format!("equal: {} cells in {} rows", a.cells, a.rows))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            Verdict::Equal(_) => "equal",
+            Verdict::Different(_) => "different",
+            Verdict::None(_) => "none",
+        }
+    }
+
+    fn message(&self) -> String {
+        match self {
+            Verdict::Equal(text) | Verdict::Different(text) => text.clone(),
+            Verdict::None(error) => format!("none: {error}"),
+        }
+    }
+
+    fn into_result(self) -> Result<()> {
+        match self {
+            Verdict::Equal(_) => Ok(()),
+            Verdict::Different(text) => Err(Error::new(Kind::Negative, text)),
+            Verdict::None(error) => Err(error),
+        }
+    }
+}
