@@ -86,6 +86,9 @@ pub struct TdengineArgs {
     /// Cut every REST result after N rows, in silence (taosAdapter's restfulRowLimit); default: none on 3.x, 10240 on 2.x.
     #[arg(long, value_name = "N")]
     pub rest_row_limit: Option<u64>,
+    /// Seconds between the pings on a WebSocket; a client silent for twice as long and six seconds is dropped.
+    #[arg(long, value_name = "SECONDS", default_value_t = 54, value_parser = clap::value_parser!(u64).range(1..))]
+    pub ws_ping: u64,
     /// Most rows in a block.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub block_rows: u32,

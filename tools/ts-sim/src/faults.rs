@@ -31,11 +31,29 @@ pub enum Fault {
     TruncateRest(u64),
     /// Do nothing and never answer; the connection stays open until the client goes.
     NoReply,
+    /// Answer with this database error instead of doing the work (TDengine; HTTP 200 on REST).
+    Code(u32),
+    /// Answer a block's request with this database error; the result is gone (TDengine's WebSocket).
+    WsError(u32),
+    /// Close the WebSocket without a word (TDengine).
+    CloseWs,
+    /// As if the server had been restarted: all connections are closed, all result handles lost (TDengine).
+    Restart,
+}
+
+impl Fault {
+    /// Counted in blocks of results, not in queries.
+    fn is_of_blocks(&self) -> bool {
+        matches!(self, Fault::CutBlock | Fault::WsError(_))
+    }
 }
 
 /// The kinds in the grammar, for messages.
-const KINDS: &str =
-    "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply";
+const KINDS: &str = "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply code ws-error \
+    close-ws restart";
+
+/// What a WebSocket's block requests are called in a `/PATHPREFIX`.
+pub const BLOCKS: &str = "/ws/fetch";
 
 /// Longest time a `no-reply` holds a connection.
 pub const NO_REPLY_HOLD: Duration = Duration::from_secs(3600);
@@ -71,9 +89,24 @@ impl Faults {
 
     /// Counts one data request to `path` and says what must go wrong with it.
     pub fn verdict(&self, path: &str) -> Option<Fault> {
+        self.count(|rule| path.starts_with(&rule.prefix))
+    }
+
+    /// The same, leaving out what is counted in blocks.
+    pub fn query_verdict(&self, path: &str) -> Option<Fault> {
+        self.count(|rule| !rule.fault.is_of_blocks() && path.starts_with(&rule.prefix))
+    }
+
+    /// Counts one request for a block of a result: `cut-block` and `ws-error` count these, and every rule whose path
+    /// prefix is [`BLOCKS`].
+    pub fn block_verdict(&self) -> Option<Fault> {
+        self.count(|rule| (rule.fault.is_of_blocks() && BLOCKS.starts_with(&rule.prefix)) || rule.prefix == BLOCKS)
+    }
+
+    fn count(&self, applies: impl Fn(&Rule) -> bool) -> Option<Fault> {
         let mut found = None;
         for rule in &self.rules {
-            if !path.starts_with(&rule.prefix) {
+            if !applies(rule) {
                 continue;
             }
             let n = rule.seen.fetch_add(1, Ordering::Relaxed) + 1;
@@ -146,8 +179,20 @@ fn parse_fault(what: &str) -> Result<Fault, String> {
             Err(_) => Err("`truncate-rest` takes a number of rows".into()),
         },
         "no-reply" => none(Fault::NoReply),
+        "code" => parse_code(need("0x0216")?).map(Fault::Code),
+        "ws-error" => parse_code(need("0x022D")?).map(Fault::WsError),
+        "close-ws" => none(Fault::CloseWs),
+        "restart" => none(Fault::Restart),
         _ => Err(format!("unknown kind `{kind}`; there are: {KINDS}")),
     }
+}
+
+fn parse_code(arg: &str) -> Result<u32, String> {
+    let parsed = match arg.strip_prefix("0x").or_else(|| arg.strip_prefix("0X")) {
+        Some(digits) => u32::from_str_radix(digits, 16),
+        None => arg.parse(),
+    };
+    parsed.ok().filter(|code| *code > 0).ok_or_else(|| format!("`{arg}` is not an error code, e.g. 0x0216 or 534"))
 }
 
 fn parse_status(arg: &str) -> Result<Fault, String> {
