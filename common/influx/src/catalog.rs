@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crate::create::quote;
+use crate::dump::Window;
 use crate::lines::JsonLines;
 use crate::query::{Cell, Results, Step};
 use crate::request;
@@ -51,6 +52,33 @@ impl Client {
             _ => Err(Error::new(Kind::Refused, format!("{}: there is no measurement {name}", self.target()))),
         };
         names.iter().map(known).collect()
+    }
+
+    /// The first and the last time in a measurement within a range, in nanoseconds. `None`: nothing is there.
+    pub fn ends(&self, name: &str, range: Window) -> Result<Option<(i64, i64)>> {
+        let mut ends = [None, None];
+        for (end, order) in ends.iter_mut().zip(["ASC", "DESC"]) {
+            let rows = format!("FROM {}{} ORDER BY time {order} LIMIT 1", self.from_clause(name), range.condition());
+            let found = self.small(&format!("SELECT *::field {rows}"))?;
+            *end = found.first().and_then(|(_, row)| row.first()).and_then(|time| time.parse().ok());
+        }
+        Ok(ends[0].zip(ends[1]))
+    }
+
+    /// How many values each field of a measurement has within a range, in the order of its fields. Not rows: a row
+    /// without a value for a field is not counted there.
+    pub fn counts(&self, table: &Measurement, range: Window) -> Result<Vec<u64>> {
+        let mut counts = Vec::with_capacity(table.fields.len());
+        // Servers limit the length of a statement, and a measurement may have thousands of fields.
+        for fields in table.fields.chunks(100) {
+            let list: Vec<String> = fields.iter().map(|(name, _)| format!("COUNT({})", quote(name))).collect();
+            let query = format!("SELECT {} FROM {}{}", list.join(", "), self.from_clause(&table.name), range.condition());
+            let rows = self.small(&query)?;
+            // No row at all is what an empty range gives.
+            let row = rows.first().map(|(_, row)| row.get(1..).unwrap_or_default()).unwrap_or_default();
+            counts.extend((0..fields.len()).map(|i| row.get(i).and_then(|text| text.parse().ok()).unwrap_or(0)));
+        }
+        Ok(counts)
     }
 
     /// `"m"`, or `"policy"."m"` where the URL names a retention policy.

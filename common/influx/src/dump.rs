@@ -76,12 +76,11 @@ enum Place {
 }
 
 impl Dump {
-    /// A dump of these tables, each in these windows. Does not ask the server yet.
-    pub fn new(client: Client, tables: Vec<Measurement>, windows: &[Window], options: Options) -> Result<Dump> {
+    /// A dump of these tables: `tasks` are their indexes and windows, in the order of reading. Does not ask the server yet.
+    pub fn new(client: Client, tables: Vec<Measurement>, tasks: Vec<(usize, Window)>, options: Options) -> Result<Dump> {
         let source = client.target().to_string();
         let columns = Columns::new(&tables, options.union, Some(&source))?;
-        let tasks = (0..tables.len()).flat_map(|table| windows.iter().map(move |window| (table, *window))).collect();
-        Ok(Dump { client, columns, tasks, tables, options, running: None })
+        Ok(Dump { client, columns, tasks: tasks.into(), tables, options, running: None })
     }
 
     /// Sends the next query.
@@ -246,16 +245,23 @@ fn time(columns: &mut Columns, cell: Cell<'_>) -> Result<()> {
 
 /// `*::field … GROUP BY *`: tags apart from fields, series apart from each other (dossier influxdb 3.1).
 fn select_influxql(from: &str, window: Window) -> String {
-    format!("SELECT *::field FROM {from}{} GROUP BY *", condition(window, |nanos| nanos.to_string()))
+    format!("SELECT *::field FROM {from}{} GROUP BY *", window.condition())
 }
 
 fn select_sql(name: &str, window: Window) -> String {
-    format!("SELECT * FROM {}{}", quote_sql(name), condition(window, |nanos| format!("to_timestamp_nanos({nanos})")))
+    format!("SELECT * FROM {}{}", quote_sql(name), window.where_time(|nanos| format!("to_timestamp_nanos({nanos})")))
 }
 
-fn condition(window: Window, literal: impl Fn(i64) -> String) -> String {
-    let from = window.from.map(|nanos| format!("time >= {}", literal(nanos)));
-    let to = window.to.map(|nanos| format!("time < {}", literal(nanos)));
-    let parts: Vec<String> = from.into_iter().chain(to).collect();
-    if parts.is_empty() { String::new() } else { format!(" WHERE {}", parts.join(" AND ")) }
+impl Window {
+    /// ` WHERE time >= … AND time < …` of InfluxQL, or nothing.
+    pub(crate) fn condition(self) -> String {
+        self.where_time(|nanos| nanos.to_string())
+    }
+
+    fn where_time(self, literal: impl Fn(i64) -> String) -> String {
+        let from = self.from.map(|nanos| format!("time >= {}", literal(nanos)));
+        let to = self.to.map(|nanos| format!("time < {}", literal(nanos)));
+        let parts: Vec<String> = from.into_iter().chain(to).collect();
+        if parts.is_empty() { String::new() } else { format!(" WHERE {}", parts.join(" AND ")) }
+    }
 }
