@@ -76,8 +76,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         Some(pool) => pool.finish(abandon),
         None => Ok(()),
     };
-    // The worker's error comes first: it is why the reading ended, if both failed.
-    sent.and(read.map(drop)).and(run.stop().check()).and(shared.flush_rejects())
+    // A worker's error comes first: it is why the reading ended, if both failed. Workers that a signal stopped have no
+    // error, and the reader then only knows that they are gone.
+    sent.and(run.stop().check()).and(read.map(drop)).and(shared.flush_rejects())
 }
 
 /// The connection and its workers; none in a dry run.

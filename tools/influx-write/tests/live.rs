@@ -1,0 +1,8 @@
+//! What every sink must do, against a real InfluxDB that `scripts/test/live-influx.sh VERSION` has started.
+
+use testkit::influx::Influx;
+
+testkit::sink_suite!(influx_1_6, ? Influx::live("1.6"), "run scripts/test/live-influx.sh 1.6");
+testkit::sink_suite!(influx_1_8, ? Influx::live("1.8"), "run scripts/test/live-influx.sh 1.8");
+testkit::sink_suite!(influx_2_9, ? Influx::live("2.9"), "run scripts/test/live-influx.sh 2.9");
+testkit::sink_suite!(influx_2_9_gzip, ? Influx::live("2.9").map(Influx::with_gzip), "run scripts/test/live-influx.sh 2.9");
