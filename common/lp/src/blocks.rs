@@ -75,6 +75,11 @@ impl<R: Read> Blocks<R> {
         }
     }
 
+    /// What it reads from.
+    pub fn get_ref(&self) -> &R {
+        &self.input
+    }
+
     /// Bytes given out or skipped so far.
     pub fn consumed(&self) -> u64 {
         self.offset + self.used as u64

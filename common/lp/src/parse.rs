@@ -45,6 +45,16 @@ pub struct RawValue<'a> {
 }
 
 impl<'a> RawValue<'a> {
+    /// The value as it stands in the line, with suffix or quotes.
+    pub fn spelling(self) -> Vec<u8> {
+        match self.kind {
+            Kind::Int => [self.text, b"i"].concat(),
+            Kind::UInt => [self.text, b"u"].concat(),
+            Kind::Str => [b"\"", self.text, b"\""].concat(),
+            Kind::Float | Kind::Bool => self.text.to_vec(),
+        }
+    }
+
     /// The number, boolean or string that the text stands for. The parser has already checked the text.
     pub fn value(self) -> FieldValue<'a> {
         match self.kind {
@@ -80,6 +90,8 @@ struct FieldSpan {
 #[derive(Debug)]
 pub struct Parser {
     dialect: Dialect,
+    /// Whose numbers: those of the dialect, or of all of them.
+    numbers: Dialect,
     tags: Vec<(Span, Span)>,
     fields: Vec<FieldSpan>,
     series: Span,
@@ -140,7 +152,14 @@ impl Parser {
     pub fn new(dialect: Dialect) -> Parser {
         let none = Span { from: 0, to: 0 };
         let (series, measurement) = (none, none);
-        Parser { dialect, tags: Vec::new(), fields: Vec::new(), series, measurement, time: None, backslash: false }
+        let numbers = dialect;
+        Parser { dialect, numbers, tags: Vec::new(), fields: Vec::new(), series, measurement, time: None, backslash: false }
+    }
+
+    /// Reads `7u`, `.5` and `5.` whatever the dialect: what they mean is no question, only who accepts them.
+    pub fn any_numbers(mut self) -> Parser {
+        self.numbers = Dialect::V2;
+        self
     }
 
     /// The dialect given to [`Parser::new`].
@@ -158,7 +177,7 @@ impl Parser {
         self.fields.clear();
         self.time = None;
         self.backslash = false;
-        let mut cursor = Cursor { line, pos: 0, dialect: self.dialect, backslash: false };
+        let mut cursor = Cursor { line, pos: 0, dialect: self.dialect, numbers: self.numbers, backslash: false };
         let out = self.parts(&mut cursor);
         self.backslash = cursor.backslash;
         out?;
@@ -234,6 +253,7 @@ struct Cursor<'a> {
     line: &'a [u8],
     pos: usize,
     dialect: Dialect,
+    numbers: Dialect,
     backslash: bool,
 }
 
@@ -371,7 +391,7 @@ impl Cursor<'_> {
                 Ok((Kind::Str, text))
             }
             Some(b'-' | b'.' | b'0'..=b'9') => {
-                let (end, kind) = scan(self.line, from, self.dialect)?;
+                let (end, kind) = scan(self.line, from, self.numbers)?;
                 self.pos = end;
                 let mut text = self.span(from);
                 text.to -= u32::from(kind != Kind::Float);

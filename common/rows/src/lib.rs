@@ -18,6 +18,7 @@ pub mod header;
 pub mod instant;
 mod ipc_read;
 mod ipc_write;
+pub mod line_protocol;
 mod lines;
 pub mod number;
 pub mod pipe;

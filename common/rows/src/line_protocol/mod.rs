@@ -1,0 +1,24 @@
+//! Line protocol as a row format: batches to lines ([`Encoder`], [`LpWriter`]) and lines to batches ([`LpReader`]).
+//!
+//! The bytes are the crate `lp`'s business; here columns become measurement, tags, fields and time by their role.
+
+mod cell;
+mod encode;
+mod merge;
+mod options;
+mod plan;
+mod read;
+mod repair;
+mod shape;
+mod statement;
+mod writer;
+
+pub use encode::{Encoder, Rejected, Sink, Why};
+pub use options::{
+    AllNull, BinaryAs, DecimalAs, EmptyTag, EncodeOptions, KeyAs, Measurement, Nan, Newline, TableAs,
+    TrailingBackslash, UintAs, lp_precision,
+};
+pub use read::{DecodeCounts, DecodeOptions, LpReader};
+pub use repair::{Repair, Repairs};
+pub use statement::{agreed, stated, statement};
+pub use writer::{LpWriter, NoLines, SharedRepairs, stop_at_first};

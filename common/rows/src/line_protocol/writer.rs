@@ -1,0 +1,101 @@
+//! Line protocol as an output of rows: buffer, end mark and compression around the [`Encoder`].
+
+use super::encode::{Encoder, Rejected, Sink};
+use super::options::EncodeOptions;
+use super::repair::Repairs;
+use super::statement::statement;
+use crate::format::WriteOptions;
+use crate::text_out::TextOut;
+use crate::time::Unit;
+use crate::{RecordBatch, Schema, Writer};
+use fault::{Error, Result};
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What to do with a row that is no line: `Ok` leaves it out, `Err` stops.
+pub type NoLines = Box<dyn FnMut(&Rejected<'_>) -> Result<()> + Send>;
+
+/// What a writer has changed, for the summary; shared with it.
+#[derive(Clone, Debug, Default)]
+pub struct SharedRepairs(Arc<Mutex<Repairs>>);
+
+impl SharedRepairs {
+    /// The counts after the last batch.
+    pub fn get(&self) -> Repairs {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, repairs: Repairs) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = repairs;
+    }
+}
+
+/// A writer of line protocol.
+pub struct LpWriter<W: Write> {
+    encoder: Encoder,
+    out: Lines<W>,
+    repairs: SharedRepairs,
+}
+
+struct Lines<W: Write> {
+    out: TextOut<W>,
+    no_lines: NoLines,
+}
+
+impl<W: Write> LpWriter<W> {
+    /// States the unit of the times at once, unless it is nanoseconds.
+    pub fn create(
+        out: W,
+        finish: fn(W) -> Result<()>,
+        schema: &Schema,
+        options: &WriteOptions,
+        encode: EncodeOptions,
+        no_lines: NoLines,
+    ) -> Result<LpWriter<W>> {
+        let unit = encode.precision;
+        let encoder = Encoder::new(schema, encode)?;
+        let mut out = TextOut::new(out, finish, options)?;
+        if unit != Unit::Ns {
+            out.buffer().extend_from_slice(statement(unit).as_bytes());
+            out.write_out()?;
+        }
+        Ok(LpWriter { encoder, out: Lines { out, no_lines }, repairs: SharedRepairs::default() })
+    }
+
+    /// What has been changed so far; stays connected.
+    pub fn repairs(&self) -> SharedRepairs {
+        self.repairs.clone()
+    }
+}
+
+/// For [`LpWriter::create`]: the first row that is no line stops the writer.
+pub fn stop_at_first() -> NoLines {
+    Box::new(|row| Err(Error::malformed(format!("a row cannot be written as line protocol: {row}"))))
+}
+
+impl<W: Write> Sink for Lines<W> {
+    fn buffer(&mut self) -> &mut Vec<u8> {
+        self.out.buffer()
+    }
+
+    fn line(&mut self) -> Result<()> {
+        self.out.row_done()
+    }
+
+    fn reject(&mut self, row: &Rejected<'_>) -> Result<()> {
+        (self.no_lines)(row)
+    }
+}
+
+impl<W: Write + Send> Writer for LpWriter<W> {
+    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let result = self.encoder.encode(batch, &mut self.out);
+        self.repairs.set(*self.encoder.repairs());
+        result?;
+        self.out.out.write_out()
+    }
+
+    fn finish(self: Box<Self>) -> Result<()> {
+        self.out.out.finish()
+    }
+}
