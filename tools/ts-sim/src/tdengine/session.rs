@@ -156,8 +156,7 @@ impl Session {
                 Err(_) => self.error("binary_query", req_id, 0x2600, "syntax error near \"invalid UTF-8\""),
             },
             Request::Fetch { req_id, id, version } if known && version != 1 => {
-                let why = format!("unknown fetch raw block version:{version}");
-                self.raw(req_id, id, Fetched::Error(0xffff, &why))
+                self.raw(req_id, id, Fetched::Error(0xffff, "unknown fetch raw block version"))
             }
             Request::Fetch { req_id, id, .. } if known => self.fetch_raw_block(req_id, id),
             Request::TooShort { req_id, action } if known => {
