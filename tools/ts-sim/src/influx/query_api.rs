@@ -10,7 +10,7 @@ use super::select::{Place, Stop};
 use super::server::Server;
 use super::time::unit_ns;
 use super::write_api::unauthorized;
-use super::{manage, statements};
+use super::{flux, flux_csv, flux_run, manage, statements};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -145,9 +145,102 @@ fn stream(content_type: &str, make: impl FnOnce(mpsc::Sender<Bytes>) -> Result<(
     reply
 }
 
-/// `POST /api/v2/query`.
-pub fn flux(_server: &Arc<Server>, _request: &Request) -> Reply {
-    Reply::empty(404)
+/// `POST /api/v2/query`: Flux, as plain text or as JSON with a dialect.
+pub fn flux(server: &Arc<Server>, request: &Request) -> Reply {
+    let v1 = server.flavor.is_v1();
+    let refuse = |status: u16, code: &str, text: &str| match v1 {
+        true => Reply::v1_error(status, text.as_bytes()),
+        false => Reply::v2_error(status, code, text.as_bytes()),
+    };
+    let accounts = server.accounts();
+    let who = if v1 {
+        match accounts.v1(server.flavor, &request.credentials()) {
+            Ok(who) => who,
+            Err(text) => return unauthorized(text),
+        }
+    } else {
+        match accounts.token(&request.credentials()) {
+            Some(who) => who,
+            None => return refuse(401, "unauthorized", "unauthorized access"),
+        }
+    };
+    if !v1 && let Err(reply) = manage::find_org(&accounts, request) {
+        return reply;
+    }
+    let (script, dialect) = match flux_request(request, v1) {
+        Ok(found) => found,
+        Err(why) => return refuse(400, "invalid", &why),
+    };
+    let pipelines = match flux::parse(&script, server.now()) {
+        Ok(found) if found.is_empty() => return refuse(400, "invalid", "query is empty"),
+        Ok(found) => found,
+        Err(why) => return refuse(400, "invalid", &format!("compilation failed: error @1:1-1:1: {why}")),
+    };
+    let mut plans = Vec::new();
+    for pipeline in pipelines {
+        let given = pipeline.bucket.as_str();
+        let place = if v1 {
+            let (database, policy) = given.split_once('/').unwrap_or((given, ""));
+            let known = server.store().databases.contains_key(database);
+            known.then(|| Place {
+                database: database.into(),
+                policy: Some(policy.to_string()).filter(|p| !p.is_empty()),
+            })
+        } else {
+            manage::bucket_name(&server.store(), given).map(|database| Place { database, policy: None })
+        };
+        let Some(place) = place else {
+            let text = format!("failed to initialize execute state: could not find bucket \"{given}\"");
+            return refuse(404, "not found", &text);
+        };
+        let readable = if v1 { place.database.clone() } else { manage::bucket_id(&place.database) };
+        if !who.may_read(&readable) {
+            return refuse(403, "forbidden", "insufficient permissions for read");
+        }
+        if pipeline.range.is_none() {
+            let text = "error in building plan while starting program: cannot submit unbounded read to";
+            return refuse(400, "invalid", &format!("{text} \"{given}\"; try bounding 'from' with a call to 'range'"));
+        }
+        plans.push(flux_run::Plan { place, pipeline });
+    }
+    let worker = server.clone();
+    stream("text/csv; charset=utf-8", move |out| {
+        let mut out = flux_csv::Writer::new(dialect, out);
+        for plan in &plans {
+            match flux_run::run(&worker, plan, &mut out) {
+                Ok(()) => {}
+                Err(Stop::Failed(why)) => {
+                    out.error(&why)?;
+                    break;
+                }
+                Err(Stop::Gone) => return Err(Gone),
+            }
+        }
+        out.finish()
+    })
+}
+
+/// The script and the dialect. Plain text has no annotations in 2.x and all of them in 1.x.
+fn flux_request(request: &Request, v1: bool) -> Result<(String, flux_csv::Dialect), String> {
+    let all = |on: bool| flux_csv::Dialect { datatype: on, group: on, default: on, header: true };
+    if request.header("content-type").is_some_and(|t| t.starts_with("application/vnd.flux")) {
+        return Ok((String::from_utf8_lossy(&request.body).into_owned(), all(v1)));
+    }
+    let body: serde_json::Value =
+        serde_json::from_slice(&request.body).map_err(|e| format!("failed parsing request body as JSON: {e}"))?;
+    let script = body.get("query").and_then(|q| q.as_str()).ok_or("request body requires either query or AST")?;
+    let dialect = body.get("dialect");
+    let names: Vec<&str> = dialect
+        .and_then(|d| d.get("annotations"))
+        .and_then(|a| a.as_array())
+        .map(|a| a.iter().filter_map(|n| n.as_str()).collect())
+        .unwrap_or_default();
+    let header = dialect.and_then(|d| d.get("header")).and_then(|h| h.as_bool()).unwrap_or(true);
+    let has = |name: &str| names.contains(&name);
+    Ok((
+        script.to_string(),
+        flux_csv::Dialect { datatype: has("datatype"), group: has("group"), default: has("default"), header },
+    ))
 }
 
 /// `/api/v3/query_sql`.

@@ -112,7 +112,7 @@ fn one(server: &Server, place: &Place, name: &[u8], select: &Select, answer: &mu
 }
 
 /// Lends the measurement with all its series in order.
-fn with_measurement<T>(
+pub fn with_measurement<T>(
     server: &Server,
     place: &Place,
     name: &[u8],
@@ -374,7 +374,7 @@ impl<'a> Merge<'a> {
 
 /// A running aggregate.
 #[derive(Default)]
-struct Total {
+pub struct Total {
     count: i64,
     best: Option<(Value<'static>, i64)>,
     int: i128,
@@ -383,7 +383,8 @@ struct Total {
 }
 
 impl Total {
-    fn add(&mut self, function: Function, value: &Value, time: i64) {
+    /// Takes one value.
+    pub fn add(&mut self, function: Function, value: &Value, time: i64) {
         self.count += 1;
         match value {
             Value::Int(x) => (self.int, self.float) = (self.int + i128::from(*x), self.float + *x as f64),
@@ -404,7 +405,13 @@ impl Total {
         }
     }
 
-    fn result(&self, function: Function) -> Option<Value<'static>> {
+    /// The time of the chosen value.
+    pub fn time(&self) -> Option<i64> {
+        self.best.as_ref().map(|(_, time)| *time)
+    }
+
+    /// The result; `None` when there was no value.
+    pub fn result(&self, function: Function) -> Option<Value<'static>> {
         let (best, _) = self.best.as_ref()?;
         Some(match function {
             Function::Count => Value::Int(self.count),
