@@ -9,7 +9,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
-use arrow_array::{Array, ArrayRef};
+use arrow_array::{Array, ArrayRef, RecordBatchOptions};
 use arrow_cast::{CastOptions, cast_with_options};
 use arrow_schema::{DataType, Field, TimeUnit};
 use fault::{Error, Kind, Result};
@@ -22,7 +22,6 @@ pub struct Foreign {
     types: Vec<DataType>,
     /// The type to cast to, per column that needs it.
     casts: Vec<Option<DataType>>,
-    changes: bool,
 }
 
 impl Foreign {
@@ -48,10 +47,9 @@ impl Foreign {
             );
             casts.push(Some(target));
         }
-        let changes = casts.iter().any(Option::is_some);
         let types = schema.fields().iter().map(|field| field.data_type().clone()).collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
-        Ok(Foreign { schema, types, casts, changes })
+        Ok(Foreign { schema, types, casts })
     }
 
     /// The schema of what [`Foreign::convert`] gives.
@@ -59,7 +57,8 @@ impl Foreign {
         self.schema.clone()
     }
 
-    /// The batch in our types; without a foreign column it costs nothing but reference counts.
+    /// The batch in our types; with the stream's schema. Without a foreign column it costs nothing but reference
+    /// counts.
     pub fn convert(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let fits = |(column, ty): (&ArrayRef, &DataType)| column.data_type() == ty;
         if batch.num_columns() != self.types.len() || !batch.columns().iter().zip(&self.types).all(fits) {
@@ -68,7 +67,7 @@ impl Foreign {
                 format!("a batch of another schema than the stream's: {}", batch.schema()),
             ));
         }
-        if !self.changes {
+        if Arc::ptr_eq(batch.schema_ref(), &self.schema) {
             return Ok(batch.clone());
         }
         let mut columns = Vec::with_capacity(self.casts.len());
@@ -79,7 +78,8 @@ impl Foreign {
                     .map_err(|error| error.context(format!("column {}", self.schema.field(at).name())))?,
             });
         }
-        RecordBatch::try_new(self.schema.clone(), columns)
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)
             .map_err(|error| Error::caused(Kind::Malformed, "the batch does not fit its schema", error))
     }
 }

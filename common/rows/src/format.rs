@@ -8,6 +8,11 @@ use crate::header::Column;
 use crate::ipc_read::{FILE_MAGIC, IpcReader};
 use crate::ipc_write::IpcWriter;
 use crate::line_protocol::{self, DecodeOptions, EncodeOptions, LpReader, LpWriter};
+use crate::ndjson_read::NdjsonReader;
+use crate::ndjson_write::NdjsonWriter;
+use crate::parquet_read::ParquetReader;
+use crate::parquet_write::ParquetWriter;
+use crate::spool::spool;
 use crate::time::Unit;
 use crate::{Limits, Reader, SchemaRef, Writer};
 use fault::{Error, Kind, Result};
@@ -255,18 +260,20 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
     Ok(match format {
         Format::Csv => Box::new(CsvReader::open(&name, reader, options)?),
         Format::Arrow => Box::new(IpcReader::open(&name, reader, options.limits)?),
+        Format::Ndjson => Box::new(NdjsonReader::open(&name, reader, options)?),
+        Format::Parquet => {
+            let file = match file {
+                Some(file) => file,
+                None => spool(reader)?,
+            };
+            Box::new(ParquetReader::open(&name, file, options.limits)?)
+        }
         Format::Lp => {
             let decode = DecodeOptions {
                 precision: Some(options.precision).filter(|unit| *unit != Unit::Ns),
                 ..DecodeOptions::default()
             };
             Box::new(LpReader::open(&name, reader, file, decode, options.limits, options.end_mark, options.bad_rows)?)
-        }
-        other => {
-            return Err(Error::usage(format!(
-                "{name}: reading {other} is not possible in this version, {}",
-                file.is_some()
-            )));
         }
     })
 }
@@ -304,10 +311,11 @@ pub fn create<W: Write + Send + 'static>(
     Ok(match options.to {
         Format::Csv => Box::new(CsvWriter::create(out, finish, &schema, &options)?),
         Format::Arrow => Box::new(IpcWriter::create(out, finish, &schema, &options)?),
+        Format::Ndjson => Box::new(NdjsonWriter::create(out, finish, &schema, &options)?),
+        Format::Parquet => Box::new(ParquetWriter::create(out, finish, &schema, &options)?),
         Format::Lp => {
             let encode = EncodeOptions { precision: options.precision, ..EncodeOptions::new(lp::Dialect::Portable) };
             Box::new(LpWriter::create(out, finish, &schema, &options, encode, line_protocol::stop_at_first())?)
         }
-        other => return Err(Error::usage(format!("writing {other} is not possible in this version"))),
     })
 }

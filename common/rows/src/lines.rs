@@ -106,6 +106,23 @@ impl Lines {
         Ok(())
     }
 
+    /// The length of the first line with its line end, reading as much as it takes; `None` at the end of the input. The
+    /// flag: it has a line end.
+    pub fn line_length(&mut self) -> Result<Option<(usize, bool)>> {
+        let mut searched = 0;
+        loop {
+            let bytes = self.bytes();
+            if let Some(end) = memchr::memchr(b'\n', &bytes[searched..]) {
+                return Ok(Some((searched + end + 1, true)));
+            }
+            searched = bytes.len();
+            if self.eof {
+                return Ok((searched > 0).then_some((searched, false)));
+            }
+            self.fill()?;
+        }
+    }
+
     /// All input was read as `rows` data rows: does the end mark, if there is one, agree?
     pub fn check_end(&self, rows: u64) -> Result<()> {
         self.reader.check_rows(rows)

@@ -1,0 +1,126 @@
+//! Parquet: schema, metadata and every value come back; from files, from streams, cut and damaged.
+
+mod support;
+
+use arrow_array::{Int64Array, RecordBatch, StringArray};
+use fault::Kind;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use rows::Limits;
+use rows::compress::Compression;
+use rows::format::{self, Format, ReadOptions, Source, WriteOptions};
+use std::io::{Seek, Write};
+use std::sync::Arc;
+use support::*;
+use testkit::proptest::prelude::*;
+use testkit::proptest::sample::Index;
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+
+    #[test]
+    fn every_value_comes_back(batch in any_batch(true), times in 1usize..4, codec in 0usize..5, rows in 1usize..10) {
+        let compression = [None, Some(Compression::None), Some(Compression::Snappy), Some(Compression::Lz4), Some(Compression::Zstd(3))][codec];
+        let written = encode(&batch, times, WriteOptions { compression, ..to(Format::Parquet) }).unwrap();
+        let limits = Limits { rows, ..Limits::default() };
+        let expected = arrow_select::concat::concat_batches(&batch.schema(), vec![&batch; times]).unwrap();
+        let read = decode(&written, ReadOptions { limits, ..ReadOptions::default() }).unwrap();
+        prop_assert_eq!(read.schema(), batch.schema());
+        prop_assert_eq!(plain(&read, true), plain(&expected, true));
+    }
+
+    #[test]
+    fn a_cut_file_is_never_whole(batch in any_batch(true), at: Index) {
+        let whole = encode(&batch, 2, to(Format::Parquet)).unwrap();
+        let error = decode(&whole[..at.index(whole.len())], from(Format::Parquet)).unwrap_err();
+        prop_assert_eq!(error.kind(), Kind::Incomplete, "{}", error);
+    }
+
+    #[test]
+    fn noise_never_panics(bytes in any_batch(true).prop_flat_map(|batch| noise(encode(&batch, 1, WriteOptions { compression: Some(Compression::None), ..to(Format::Parquet) }).unwrap()))) {
+        if let Err(error) = decode(&bytes, from(Format::Parquet)) {
+            assert_input_error(&error);
+        }
+    }
+
+    #[test]
+    fn damaged_footers_never_panic(batch in any_batch(true), at: Index, byte: u8) {
+        let mut bytes = encode(&batch, 1, to(Format::Parquet)).unwrap();
+        let length = u32::from_le_bytes(bytes[bytes.len() - 8..bytes.len() - 4].try_into().unwrap()) as usize;
+        let place = bytes.len() - 8 - length + at.index(length + 8);
+        bytes[place] = byte;
+        if let Err(error) = decode(&bytes, from(Format::Parquet)) {
+            assert_input_error(&error);
+        }
+    }
+}
+
+fn numbers(n: i64) -> RecordBatch {
+    RecordBatch::try_from_iter([
+        (
+            "n",
+            Arc::new(Int64Array::from_iter_values((0..n).map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15u64 as i64))))
+                as _,
+        ),
+        ("t", Arc::new(StringArray::from_iter_values((0..n).map(|i| format!("text {i}")))) as _),
+    ])
+    .unwrap()
+}
+
+#[test]
+fn row_groups_are_bounded_by_bytes() {
+    let batch = numbers(20_000);
+    let written = encode(&batch, 10, WriteOptions { row_group_bytes: 512 << 10, ..to(Format::Parquet) }).unwrap();
+    let mut file = testkit::tempfile::tempfile().unwrap();
+    file.write_all(&written).unwrap();
+    let footer = SerializedFileReader::new(file.try_clone().unwrap()).unwrap();
+    let groups = footer.metadata().row_groups();
+    assert!(groups.len() >= 4, "{}", groups.len());
+    assert!(groups.iter().all(|group| group.compressed_size() <= 1 << 20));
+    assert!(groups[0].column(0).statistics().is_some());
+    // From the file itself, as cli gives it: the reader's own position does not matter.
+    file.rewind().unwrap();
+    let source = Source::new("x.parquet", Box::new(file.try_clone().unwrap()), Some(file));
+    let mut reader = format::open(
+        source,
+        ReadOptions { limits: Limits { rows: 100_000, bytes: 64 << 10 }, ..ReadOptions::default() },
+    )
+    .unwrap();
+    let mut rows = 0;
+    while let Some(part) = reader.next().unwrap() {
+        assert!(rows::batch::slice_bytes(&part) <= 64 << 10);
+        rows += part.num_rows();
+    }
+    assert_eq!(rows, 200_000);
+}
+
+#[test]
+fn a_writer_that_is_dropped_writes_no_footer() {
+    let kept = Kept::default();
+    let batch = numbers(3);
+    let mut writer = format::create(kept.clone(), Kept::finish, batch.schema(), to(Format::Parquet)).unwrap();
+    writer.write(&batch).unwrap();
+    drop(writer);
+    assert!(!kept.finished());
+    assert!(!kept.bytes().ends_with(b"PAR1") || kept.bytes().len() == 4);
+    let error = decode(&kept.bytes(), from(Format::Parquet)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Incomplete, "{error}");
+}
+
+#[test]
+fn long_texts_in_a_dictionary_do_not_fill_the_memory() {
+    // 200 KB of text once in the file's dictionary, 5000 times in the rows: 1 GB if a batch were unpacked whole.
+    let long = "x".repeat(200_000);
+    let batch = RecordBatch::try_from_iter([("t", Arc::new(StringArray::from(vec![long.as_str(); 50])) as _)]).unwrap();
+    let written = encode(&batch, 20, to(Format::Parquet)).unwrap();
+    assert!(written.len() < 1 << 20, "{}", written.len());
+    let mut reader =
+        open(&written, ReadOptions { limits: Limits { rows: 8192, bytes: 1 << 20 }, ..ReadOptions::default() })
+            .unwrap();
+    let mut rows = 0;
+    while let Some(part) = reader.next().unwrap() {
+        assert!(rows::batch::slice_bytes(&part) <= 1 << 20);
+        assert!(part.column(0).get_array_memory_size() <= 4 << 20, "{}", part.column(0).get_array_memory_size());
+        rows += part.num_rows();
+    }
+    assert_eq!(rows, 1000);
+}
