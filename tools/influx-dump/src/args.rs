@@ -5,7 +5,8 @@ use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RetryArgs, SourceArgs, TlsAr
 use fault::{Error, Result};
 use globset::{Glob, GlobMatcher};
 use influx::dump::Window;
-use influx::{Target, types::FieldType};
+use influx::{Target, Version, types::FieldType};
+use lp::Dialect;
 use rows::format::Format;
 use rows::time::{Unit, ceil_to, parse_instant};
 use std::path::PathBuf;
@@ -38,6 +39,9 @@ pub struct Args {
     /// Format of the output: csv, arrow, parquet, ndjson, lp (default: by the extension of --output, else csv)
     #[arg(short, long, value_name = "FORMAT")]
     pub to: Option<Format>,
+    /// Line protocol for which servers: portable, v1, v2, v3 (default: for servers like the source)
+    #[arg(long, value_name = "DIALECT", hide_short_help = true)]
+    pub dialect: Option<Dialect>,
     #[command(flatten)]
     pub output: OutputArgs,
     /// A file per measurement in this directory, which is made if need be
@@ -73,6 +77,7 @@ pub struct Plan {
     pub target: Target,
     pub range: Window,
     pub format: Format,
+    pub dialect: Dialect,
     /// Names or globs; empty is everything.
     pub wanted: Vec<(String, GlobMatcher)>,
     /// Measurement, field, type.
@@ -100,8 +105,14 @@ impl Args {
             Some(_) => return Err(Error::usage("--window is between 1ns and 292 years")),
         };
         let by_name = self.output.output.as_deref().and_then(Format::from_path);
+        let target = Target::parse(&endpoint.url, endpoint.password, endpoint.token)?;
         Ok(Plan {
-            target: Target::parse(&endpoint.url, endpoint.password, endpoint.token)?,
+            dialect: self.dialect.unwrap_or(match target.version {
+                Version::V1 => Dialect::V1,
+                Version::V2 => Dialect::V2,
+                Version::V3 => Dialect::V3,
+            }),
+            target,
             range: Window { from: since.map(|time| ceil_to(time, Unit::Ns)), to: until.map(|time| ceil_to(time, Unit::Ns)) },
             format: self.to.or(by_name).unwrap_or(Format::Csv),
             wanted: self.measurement.iter().map(glob).collect::<Result<_>>()?,

@@ -5,8 +5,10 @@ use cli::output::Output;
 use cli::{Counter, Run};
 use fault::{Error, Result};
 use influx::catalog::Measurement;
+use lp::Dialect;
 use rows::endmark::EndMarkWriter;
 use rows::format::{Format, WriteOptions};
+use rows::line_protocol::{EncodeOptions, LpWriter, stop_at_first};
 use rows::{RecordBatch, SchemaRef, Writer};
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -16,6 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Sink {
     to: To,
     options: WriteOptions,
+    dialect: Dialect,
     writer: Option<Box<dyn Writer>>,
     rows: Counter,
     bytes: Counter,
@@ -56,7 +59,7 @@ impl Sink {
                 }
             }
         };
-        Ok(Sink { to, options, writer: None, rows: run.counter("rows"), bytes, left: args.limit.unwrap_or(u64::MAX) })
+        Ok(Sink { to, options, dialect: plan.dialect, writer: None, rows: run.counter("rows"), bytes, left: args.limit.unwrap_or(u64::MAX) })
     }
 
     /// A report as a table; line protocol cannot hold one, so it is CSV then.
@@ -85,7 +88,8 @@ impl Sink {
             To::Lines(shared, _) => {
                 // The mark comes once, at the very end.
                 let options = WriteOptions { end_mark: false, ..options };
-                rows::format::create(shared.clone(), |_| Ok(()), schema, options)?
+                let encode = EncodeOptions::new(self.dialect);
+                Box::new(LpWriter::create(shared.clone(), |_| Ok(()), &schema, &options, encode, stop_at_first())?)
             }
             To::Directory(directory) => {
                 let name = group.first().map_or("", |table| table.name.as_str());

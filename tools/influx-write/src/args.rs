@@ -4,7 +4,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use cli::args::{EndMarkArgs, RejectArgs, RetryArgs, TargetArgs, TlsArgs};
 use fault::{Error, Result};
 use influx::{Target, Version};
-use lp::{Dialect, Precision};
+use lp::Dialect;
 use rows::format::Format;
 use rows::time::Unit;
 use std::path::PathBuf;
@@ -21,6 +21,9 @@ pub struct Args {
     /// Unit of the times in line protocol (default: what the input states, else ns)
     #[arg(long, value_name = "UNIT", value_parser = unit)]
     pub precision: Option<Unit>,
+    /// Measurement of rows in other formats, if they do not carry one
+    #[arg(long, value_name = "NAME")]
+    pub measurement: Option<String>,
     #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
@@ -112,16 +115,6 @@ impl Args {
             gzip: u32::from(self.gzip.unwrap_or(u8::from(!target.endpoint.is_loopback()))),
             target,
         })
-    }
-}
-
-/// The same unit for `lp`.
-pub fn lp_precision(unit: Unit) -> Precision {
-    match unit {
-        Unit::S => Precision::S,
-        Unit::Ms => Precision::Ms,
-        Unit::Us => Precision::Us,
-        Unit::Ns => Precision::Ns,
     }
 }
 

@@ -56,7 +56,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     }
     let shared = Shared::new(run, Rejects::create(&args.rejects, run)?);
     let input = cli::input::open(&args.input, run)?;
-    let mut encoded = source::open(input, args.from, args.precision, args.end_mark.end_mark, run)?;
+    let mut encoded = source::open(input, &args, &plan, &shared, run)?;
     let (encoder, end_mark) = (encoded.take_encoder(), encoded.marked);
     let lines = Lines::open(&encoded.name, encoded.reader, args.precision)?;
     let mut into = Target { pool: open(&args, &plan, lines.unit, &shared, run)?, shared: Arc::clone(&shared), run: run.clone() };

@@ -1,14 +1,12 @@
 //! Line protocol as it comes in: cut into lines, checked, and handed on.
 
-use crate::args::{Args, Plan, lp_precision};
-use fault::{Error, Kind, Result};
+use crate::args::{Args, Plan};
+use fault::{Context as _, Error, Result};
 use lp::{BadLine, Blocks, Checker, Chunk, RawLine};
 use rows::endmark::EndMarkReader;
+use rows::line_protocol::{agreed, lp_precision, stated};
 use rows::time::Unit;
 use std::io::{self, Read};
-
-/// What a writer of line protocol states in a comment on its first line: `# tsferry precision=ms`.
-const STATEMENT: &[u8] = b"# tsferry ";
 
 /// Bytes of the first line that are looked at.
 const HEAD: usize = 256;
@@ -37,10 +35,10 @@ impl<R: Read> Lines<R> {
         let mut head = Vec::new();
         reader.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(|e| cannot_read(name, e))?;
         let stated = match head.split(|&b| b == b'\n').next() {
-            Some(first) => stated(name, first)?,
+            Some(first) => stated(first).context(|| name)?,
             None => None,
         };
-        let unit = agreed(name, asked, stated)?;
+        let unit = agreed(asked, stated).context(|| name)?;
         Ok(Lines { name: name.to_owned(), reader: io::Cursor::new(head).chain(reader), unit })
     }
 
@@ -68,7 +66,7 @@ impl<R: Read> Lines<R> {
             };
             for raw in lines.with_comments() {
                 if raw.comment {
-                    agreed(&name, Some(unit), stated(&name, raw.bytes)?)?;
+                    stated(raw.bytes).and_then(|stated| agreed(Some(unit), stated)).context(|| name.as_str())?;
                     continue;
                 }
                 count += 1;
@@ -99,27 +97,4 @@ fn place(name: &str, raw: RawLine<'_>, bad: BadLine) -> String {
 /// A read error that carries an error of ours (a missing end mark, a signal) is that error.
 fn cannot_read(name: &str, error: io::Error) -> Error {
     Error::io(format!("cannot read {name}"), error)
-}
-
-/// The unit that a comment states, if it is one of ours.
-fn stated(name: &str, comment: &[u8]) -> Result<Option<Unit>> {
-    let Some(words) = comment.strip_prefix(STATEMENT) else { return Ok(None) };
-    for word in words.split(|b| b.is_ascii_whitespace()) {
-        if let Some(unit) = word.strip_prefix(b"precision=") {
-            let text = String::from_utf8_lossy(unit);
-            return text.parse().map(Some).map_err(|e: Error| e.with_kind(Kind::Malformed).context(format!("{name}: {}", fault::excerpt(comment))));
-        }
-    }
-    Ok(None)
-}
-
-fn agreed(name: &str, asked: Option<Unit>, stated: Option<Unit>) -> Result<Unit> {
-    match (asked, stated) {
-        (Some(asked), Some(stated)) if asked != stated => Err(Error::usage(format!(
-            "{name}: its times are in {}, as it says itself, not in {}",
-            stated.as_str(),
-            asked.as_str()
-        ))),
-        (asked, stated) => Ok(asked.or(stated).unwrap_or(Unit::Ns)),
-    }
 }

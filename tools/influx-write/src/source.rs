@@ -3,13 +3,18 @@
 //! Rows in another format are encoded in a thread by the same writer that `lp-encode` uses, and come through a pipe of
 //! the operating system like any other line protocol: one way to the server, with the same checks.
 
+use crate::args::{Args, Plan};
+use crate::live::Shared;
 use cli::Run;
 use cli::input::Input;
 use fault::{Error, Kind, Result};
-use rows::format::{Format, ReadOptions, Source, WriteOptions};
+use rows::format::{BadRow, Format, Header, ReadOptions, Source, WriteOptions};
+use rows::line_protocol::{EncodeOptions, LpWriter, Measurement, NoLines, Rejected};
 use rows::time::Unit;
-use std::io::{BufWriter, Cursor, PipeWriter, Read, Write as _};
+use rows::{RecordBatch, pipe};
+use std::io::{self, Cursor, PipeWriter, Read, Write};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// An input as line protocol.
@@ -21,10 +26,10 @@ pub struct Encoded {
     encoder: Option<JoinHandle<Result<()>>>,
 }
 
-/// Opens the input. `unit`: of the times in the lines that are made from rows. Finds its format by flag, extension, magic bytes; without any of these it is line protocol.
-pub fn open(input: Input, from: Option<Format>, unit: Option<Unit>, end_mark: bool, run: &Run) -> Result<Encoded> {
+/// Opens the input; finds its format by flag, extension, magic bytes; without any of these it is line protocol.
+pub fn open(input: Input, args: &Args, plan: &Plan, shared: &Arc<Shared>, run: &Run) -> Result<Encoded> {
     let Input { name, reader, file } = input;
-    let stated = from.or_else(|| Format::from_path(Path::new(&name)));
+    let stated = args.from.or_else(|| Format::from_path(Path::new(&name)));
     let source = |reader, file| Source::new(name.clone(), reader, file);
     let (format, source) = match stated {
         Some(format) => (format, source(reader, file)),
@@ -38,14 +43,24 @@ pub fn open(input: Input, from: Option<Format>, unit: Option<Unit>, end_mark: bo
     };
     if format == Format::Lp {
         let (_, reader) = rows::format::plain(source)?;
-        return Ok(Encoded { name, reader, marked: end_mark, encoder: None });
+        return Ok(Encoded { name, reader, marked: args.end_mark.end_mark, encoder: None });
     }
+    let bad = Arc::clone(shared);
+    let options = ReadOptions {
+        from: Some(format),
+        end_mark: args.end_mark.end_mark,
+        bad_rows: Box::new(move |row: &BadRow<'_>| bad.reject(row.bytes, row.reason)),
+        ..ReadOptions::default()
+    };
+    let encode = EncodeOptions {
+        measurement: args.measurement.clone().map_or(Measurement::Stated, Measurement::Named),
+        precision: args.precision.unwrap_or(Unit::Ns),
+        ..EncodeOptions::new(plan.dialect)
+    };
     let failed = |error| Error::io("cannot start the encoder", error);
-    let (reader, writer) = std::io::pipe().map_err(failed)?;
-    let run = run.clone();
-    let options = ReadOptions { from: Some(format), end_mark, ..ReadOptions::default() };
-    let to = WriteOptions { to: Format::Lp, precision: unit.unwrap_or(Unit::Ns), ..WriteOptions::default() };
-    let work = move || encode(source, options, to, writer, &run);
+    let (reader, writer) = io::pipe().map_err(failed)?;
+    let (run, shared) = (run.clone(), Arc::clone(shared));
+    let work = move || rows_to_lines(source, options, encode, writer, shared, &run);
     let encoder = std::thread::Builder::new().name("encode".into()).spawn(work).map_err(failed)?;
     Ok(Encoded { name, reader: Box::new(reader), marked: false, encoder: Some(encoder) })
 }
@@ -57,7 +72,7 @@ impl Encoded {
     }
 }
 
-/// How the encoding ended. Only to be asked when nobody reads the lines any more: the thread then ends by itself.
+/// How the encoding ended. Only to be asked when the lines have ended, or nobody reads them any more.
 pub fn outcome(encoder: Option<JoinHandle<Result<()>>>) -> Result<()> {
     match encoder.map(JoinHandle::join) {
         None => Ok(()),
@@ -66,16 +81,62 @@ pub fn outcome(encoder: Option<JoinHandle<Result<()>>>) -> Result<()> {
     }
 }
 
-fn encode(source: Source, options: ReadOptions, to: WriteOptions, writer: PipeWriter, run: &Run) -> Result<()> {
+fn rows_to_lines(
+    source: Source,
+    options: ReadOptions,
+    encode: EncodeOptions,
+    writer: PipeWriter,
+    shared: Arc<Shared>,
+    run: &Run,
+) -> Result<()> {
+    let name = source.name.clone();
     let mut reader = rows::format::open(source, options)?;
-    let out = BufWriter::with_capacity(256 << 10, writer);
-    let finish = |mut out: BufWriter<PipeWriter>| out.flush().map_err(gone);
-    let lines = rows::format::create(out, finish, reader.schema(), to)?;
-    let stop = run.stop();
-    rows::pipe::copy(reader.as_mut(), lines, |_| stop.check())
+    let no_lines: NoLines = Box::new(move |row: &Rejected<'_>| {
+        shared.reject(&row_text(row.batch, row.row), &format!("{name}: a row cannot be written as line protocol: {row}"))
+    });
+    let to = WriteOptions { to: Format::Lp, ..WriteOptions::default() };
+    let finish = |mut out: PipeWriter| out.flush().map_err(gone);
+    let lines = LpWriter::create(writer, finish, &reader.schema(), &to, encode, no_lines)?;
+    let (stop, repairs) = (run.stop(), lines.repairs());
+    let copied = pipe::copy(reader.as_mut(), Box::new(lines), |_| stop.check());
+    for (repair, rows) in repairs.get().iter().filter(|(_, rows)| *rows > 0) {
+        run.counter(repair.name()).set(rows);
+    }
+    copied
 }
 
 /// The reading side has ended first; its error is the one that is shown.
-fn gone(error: std::io::Error) -> Error {
+fn gone(error: io::Error) -> Error {
     Error::caused(Kind::Target, "the lines are not read any more", error)
+}
+
+/// A row for the rejects file: its cells as CSV without a header.
+fn row_text(batch: &RecordBatch, row: usize) -> Vec<u8> {
+    let text = Text::default();
+    let options = WriteOptions { to: Format::Csv, header: Header::None, ..WriteOptions::default() };
+    let written = rows::format::create(text.clone(), |_| Ok(()), batch.schema(), options).and_then(|mut writer| {
+        writer.write(&batch.slice(row, 1))?;
+        writer.finish()
+    });
+    let mut bytes = std::mem::take(&mut *text.0.lock().unwrap_or_else(PoisonError::into_inner));
+    if written.is_err() || bytes.is_empty() {
+        bytes = format!("row {row} of its batch").into_bytes();
+    }
+    bytes.truncate(bytes.trim_ascii_end().len());
+    bytes
+}
+
+/// Bytes in memory that can be looked at after a writer has had them.
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Text {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
