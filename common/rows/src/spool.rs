@@ -7,8 +7,7 @@ use std::io::{Read, Seek, SeekFrom};
 /// Copies the whole input; the file is positioned at its start and disappears with its last handle.
 pub fn spool(mut reader: impl Read) -> Result<File> {
     let directory = std::env::temp_dir();
-    let mut file = tempfile::tempfile()
-        .map_err(|error| Error::io(format!("cannot create a temporary file in {}", directory.display()), error))?;
+    let mut file = temporary()?;
     let mut buffer = vec![0; 256 << 10];
     loop {
         let n = match reader.read(&mut buffer) {
@@ -23,4 +22,10 @@ pub fn spool(mut reader: impl Read) -> Result<File> {
     }
     file.seek(SeekFrom::Start(0)).map_err(|error| Error::io("cannot rewind a temporary file", error))?;
     Ok(file)
+}
+
+/// An empty temporary file that disappears with its last handle, for a writer that must be read back.
+pub fn temporary() -> Result<File> {
+    let directory = std::env::temp_dir();
+    tempfile::tempfile().map_err(|error| Error::io(format!("cannot create a temporary file in {}", directory.display()), error))
 }

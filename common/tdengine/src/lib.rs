@@ -21,7 +21,7 @@ pub mod version;
 pub mod ws;
 
 pub use client::{Client, Config, Results};
-pub use retry::{Action, Failure};
+pub use retry::{Action, Failure, Result};
 pub use types::{Column, Type};
 pub use version::Version;
 

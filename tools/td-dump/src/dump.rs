@@ -1,0 +1,178 @@
+//! The dump itself: workers read parts, this thread writes.
+
+use crate::args::Args;
+use crate::layout::Layout;
+use crate::plan::{Part, Plan};
+use crate::read::{PartReader, Reading};
+use crate::session::Connector;
+use arrow_array::RecordBatch;
+use cli::Run;
+use cli::output::Output;
+use fault::{Error, Kind, Result};
+use rows::format::WriteOptions;
+use rows::{Limits, SchemaRef, Writer, format};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+/// What one table contributes to an output.
+pub struct Work {
+    pub plan: Plan,
+    pub layout: Layout,
+}
+
+/// Counts the bytes that go out.
+pub struct Counted {
+    output: Output,
+    bytes: cli::Counter,
+}
+
+impl Counted {
+    /// Opens the output.
+    pub fn create(path: Option<&Path>, run: &Run) -> Result<Counted> {
+        Ok(Counted { output: Output::create(path)?, bytes: run.counter("bytes") })
+    }
+
+    /// Everything was written.
+    pub fn finish(self) -> Result<()> {
+        self.output.finish()
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.output.write(buffer)?;
+        self.bytes.add(written as u64);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+/// An output that rows are written to, up to a limit.
+pub struct Sink {
+    writer: Box<dyn Writer>,
+    schema: SchemaRef,
+    left: u64,
+    run: Run,
+}
+
+impl Sink {
+    pub fn create(output: Counted, schema: SchemaRef, options: WriteOptions, limit: Option<u64>, run: &Run) -> Result<Sink> {
+        let writer = format::create(output, Counted::finish, schema.clone(), options)?;
+        Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone() })
+    }
+
+    /// Writes a batch. False: no more is wanted.
+    pub fn write(&mut self, batch: RecordBatch) -> Result<bool> {
+        self.run.stop().check()?;
+        let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(batch.num_rows());
+        if rows > 0 {
+            let batch = if rows < batch.num_rows() { batch.slice(0, rows) } else { batch };
+            // Parts of several tables agree in their columns, not in the names of their tables.
+            let batch = batch.with_schema(self.schema.clone()).map_err(|error| Error::caused(Kind::Bug, "the parts' columns differ", error))?;
+            self.writer.write(&batch)?;
+            self.run.counter("rows").add(rows as u64);
+            self.left -= rows as u64;
+        }
+        Ok(self.left > 0)
+    }
+
+    pub fn finish(self) -> Result<()> {
+        self.writer.finish()
+    }
+}
+
+type Batches = Receiver<Result<RecordBatch>>;
+
+/// Parts to be read, handed to whoever asks next.
+struct Queue<'a> {
+    parts: Box<dyn Iterator<Item = (Result<Part>, &'a Layout)> + Send + 'a>,
+    /// Where the receivers of parts go, in the order of the parts; without it all share one.
+    in_order: Option<Sender<Batches>>,
+}
+
+/// Reads all parts of all tables into one output.
+pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector) -> Result<()> {
+    let workers = args.workers();
+    let check = args.check_counts || connector.config.rest;
+    let reading = Reading {
+        check,
+        spool: args.spool || check,
+        limits: Limits { rows: args.batch.batch_rows as usize, bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX) },
+    };
+    let parts = works.iter().flat_map(|work| work.plan.parts().map(move |part| (part, &work.layout)));
+    let (announce, receivers) = channel::<Batches>();
+    let (shared, all) = sync_channel(workers);
+    let in_order = if args.ordered {
+        Some(announce)
+    } else {
+        // Nothing is lost by a failed send: the receiver is right here.
+        let _ = announce.send(all);
+        drop(announce);
+        None
+    };
+    let queue = Mutex::new(Queue { parts: Box::new(parts), in_order });
+    std::thread::scope(|scope| {
+        for number in 0..workers {
+            let (queue, reading, shared) = (&queue, reading.clone(), shared.clone());
+            let name = format!("reader-{number}");
+            std::thread::Builder::new()
+                .name(name)
+                .spawn_scoped(scope, move || work(queue, PartReader::new(connector, reading), &shared, &connector.run))
+                .map_err(|error| Error::io("cannot start a thread", error))?;
+        }
+        drop(shared);
+        let outcome = write_all(receivers, sink);
+        // Whoever still waits for the server need not: the rows are not wanted any more.
+        connector.abandon();
+        outcome
+    })
+}
+
+/// Takes parts until there are none, or until one fails.
+fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Result<RecordBatch>>, run: &Run) {
+    loop {
+        let (part, layout, batches) = {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some((part, layout)) = queue.parts.next() else {
+                // The last one out closes the list of receivers.
+                queue.in_order = None;
+                return;
+            };
+            let batches = match &queue.in_order {
+                None => shared.clone(),
+                Some(announce) => {
+                    let (sender, receiver) = sync_channel(2);
+                    if announce.send(receiver).is_err() {
+                        return;
+                    }
+                    sender
+                }
+            };
+            (part, layout, batches)
+        };
+        let gone = || Error::new(Kind::Bug, "nobody takes the rows");
+        let outcome = part.and_then(|part| reader.read(&part, layout, |batch| batches.send(Ok(batch)).map_err(|_| gone())));
+        run.counter("parts").add(1);
+        if let Err(error) = outcome {
+            // The writer may be gone: then it has an error of its own.
+            let _ = batches.send(Err(error));
+            return;
+        }
+    }
+}
+
+fn write_all(receivers: Receiver<Batches>, sink: &mut Sink) -> Result<()> {
+    for batches in receivers {
+        for batch in batches {
+            if !sink.write(batch?)? {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
