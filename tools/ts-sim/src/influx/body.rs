@@ -17,7 +17,7 @@ pub enum Trouble {
 }
 
 /// Reads the whole body, at most `limit` bytes as they are on the wire and at most `rate` bytes a second.
-pub async fn receive(mut body: Incoming, limit: Option<u64>, rate: Option<u64>) -> Result<Bytes, Trouble> {
+pub async fn receive(body: &mut Incoming, limit: Option<u64>, rate: Option<u64>) -> Result<Bytes, Trouble> {
     let over = |size: u64| limit.is_some_and(|limit| size > limit);
     if body.size_hint().exact().is_some_and(over) {
         return Err(Trouble::TooLarge);

@@ -100,7 +100,7 @@ fn sources(server: &Server, plan: &Plan, range: (i64, i64), pivot: bool) -> Resu
                     if filters.iter().any(|p| decide(p, m, series, &key, None) == Some(false)) {
                         continue;
                     }
-                    tables.push(source(m, number, series, &key, field, kind));
+                    tables.extend(source(m, number, &key, (field, kind), server.flavor.is_v1()));
                 }
                 tables.sort_by(|a, b| a.order.cmp(&b.order));
                 if pivot && let Some(mut all) = tables.pop() {
@@ -140,7 +140,8 @@ fn kinds(m: &Measurement, (from, to): (i64, i64), shard: i64) -> Vec<Option<Kind
     kinds
 }
 
-fn source(m: &Measurement, number: usize, series: &Series, key: &[u8], field: u32, kind: Kind) -> Source {
+fn source(m: &Measurement, number: usize, key: &[u8], (field, kind): (u32, Kind), v1: bool) -> Option<Source> {
+    let series = m.series.get(number)?;
     let mut order = m.name.clone();
     let mut labels = vec![("_field".to_string(), key.to_vec()), ("_measurement".to_string(), m.name.clone())];
     for (tag, value) in &series.tags {
@@ -150,10 +151,10 @@ fn source(m: &Measurement, number: usize, series: &Series, key: &[u8], field: u3
         order.extend_from_slice(value);
         labels.push((String::from_utf8_lossy(tag).into_owned(), value.clone()));
     }
-    // the field is stored as the last tag, with a key that sorts after all others
-    order.extend_from_slice(b",\xff=");
+    // 2.x stores the field as the last tag, with a key that sorts after all others; in 1.x it comes after all tags
+    order.extend_from_slice(if v1 { b"\x01" } else { b",\xff=" });
     order.extend_from_slice(key);
-    Source { order, measurement: m.name.clone(), series: number, fields: vec![(field, kind)], labels }
+    Some(Source { order, measurement: m.name.clone(), series: number, fields: vec![(field, kind)], labels })
 }
 
 /// True when no row of this measurement can pass.

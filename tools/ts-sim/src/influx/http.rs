@@ -22,7 +22,9 @@ pub fn route(server: &Arc<Server>, request: Request) -> Result<Reply, Crash> {
         "/ping" => marked(flavor, Reply::empty(204)),
         "/health" if v3 => Reply::of(200, "text/plain; charset=utf-8", "OK"),
         "/health" if flavor != Flavor::V16 => health(flavor),
-        "/ready" if v2 => Reply::of(200, "application/json; charset=utf-8", "{\n    \"status\": \"ready\"\n}\n"),
+        "/" if v2 => Reply::of(404, "text/plain; charset=utf-8", "no assets included in binary\n"),
+        "/metrics" if v2 => manage::metrics(server),
+        "/ready" if v2 => Reply::of(200, "application/json; charset=utf-8", ready(server)),
         "/write" if post => return write_api::v1_path(server, &request),
         "/api/v2/write" if post && flavor.has_v2_write() => return write_api::v2_path(server, &request),
         "/write" => method_not_allowed(flavor),
@@ -39,10 +41,16 @@ pub fn route(server: &Arc<Server>, request: Request) -> Result<Reply, Crash> {
     })
 }
 
+fn ready(server: &Server) -> String {
+    let started = super::time::rfc3339(server.now());
+    format!("{{\n    \"status\": \"ready\",\n    \"started\": \"{started}\",\n    \"up\": \"1s\"\n}}\n")
+}
+
 fn health(flavor: Flavor) -> Reply {
     let version = flavor.version();
+    let commit = if flavor == Flavor::V29 { ", \"commit\": \"none\"" } else { "" };
     let text = format!(
-        "{{\"name\":\"influxdb\", \"message\":\"ready for queries and writes\", \"status\":\"pass\", \"checks\":[], \"version\": \"{version}\"}}\n"
+        "{{\"name\":\"influxdb\", \"message\":\"ready for queries and writes\", \"status\":\"pass\", \"checks\":[], \"version\": \"{version}\"{commit}}}\n"
     );
     Reply::of(200, "application/json; charset=utf-8", text)
 }

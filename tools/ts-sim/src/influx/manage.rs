@@ -93,6 +93,17 @@ fn org_json(org: &Org) -> Json {
     json!({"links": {"self": format!("/api/v2/orgs/{}", org.id)}, "id": org.id, "name": org.name, "description": ""})
 }
 
+/// The one metric that migrations look at: series per bucket.
+pub fn metrics(server: &Server) -> Reply {
+    let mut text = "# HELP storage_bucket_series_num Gauge of series cardinality per bucket\n".to_string();
+    text.push_str("# TYPE storage_bucket_series_num gauge\n");
+    for (name, bucket) in &server.store().databases {
+        let series: usize = bucket.policies.values().flat_map(|p| &p.data.measurements).map(|m| m.series.len()).sum();
+        text.push_str(&format!("storage_bucket_series_num{{bucket=\"{}\"}} {series}\n", bucket_id(name)));
+    }
+    Reply::of(200, "text/plain; version=0.0.4; charset=utf-8", text)
+}
+
 fn body_json(request: &Request) -> Json {
     serde_json::from_slice(&request.body).unwrap_or(Json::Null)
 }
@@ -221,11 +232,13 @@ fn make_token(server: &Server, request: &Request) -> Reply {
     let id = id_of("authorization", &format!("{description}/{}", accounts.tokens.len()));
     let text = format!("{}{}==", id_of("token", &id), id);
     accounts.tokens.push(Token { id: id.clone(), text: text.clone(), buckets: Some(buckets) });
-    let org = accounts.org.as_ref().map(|o| (o.id.clone(), o.name.clone())).unwrap_or_default();
+    let (org_id, org) = accounts.org.as_ref().map(|o| (o.id.clone(), o.name.clone())).unwrap_or_default();
+    let (user, made) = (id_of("user", &org), rfc3339(server.now()));
+    let links = json!({"self": format!("/api/v2/authorizations/{id}"), "user": format!("/api/v2/users/{user}")});
     Reply::v2_json(
         201,
-        &json!({"id": id, "token": text, "status": "active", "description": description, "orgID": org.0, "org": org.1,
-            "permissions": permissions}),
+        &json!({"id": id, "token": text, "status": "active", "description": description, "orgID": org_id, "org": org,
+            "userID": user, "user": "ix", "permissions": permissions, "links": links, "createdAt": made, "updatedAt": made}),
     )
 }
 

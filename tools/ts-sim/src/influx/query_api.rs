@@ -88,7 +88,14 @@ pub fn influxql(server: &Arc<Server>, request: &Request) -> Reply {
             };
             match outcome {
                 Ok(()) => {}
-                Err(Stop::Failed(why)) => answer.error(&why)?,
+                Err(Stop::Failed(why)) => {
+                    answer.error(&why)?;
+                    // a statement that 2.x does not have ends the whole request
+                    if why == statements::NOT_EXECUTED {
+                        answer.end_statement()?;
+                        break;
+                    }
+                }
                 Err(Stop::Gone) => return Err(Gone),
             }
             answer.end_statement()?;
@@ -174,7 +181,9 @@ pub fn flux(server: &Arc<Server>, request: &Request) -> Reply {
     let pipelines = match flux::parse(&script, server.now()) {
         Ok(found) if found.is_empty() => return refuse(400, "invalid", "query is empty"),
         Ok(found) => found,
-        Err(why) => return refuse(400, "invalid", &format!("compilation failed: error @1:1-1:1: {why}")),
+        Err(why) => {
+            return refuse(400, "invalid", &format!("compilation failed: error @1:1-1:{}: {why}", script.len() + 1));
+        }
     };
     let mut plans = Vec::new();
     for pipeline in pipelines {

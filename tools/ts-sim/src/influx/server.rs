@@ -113,14 +113,13 @@ async fn answer(
     ending: &Ending,
     request: hyper::Request<Incoming>,
 ) -> io::Result<Response<Body>> {
-    let (head, incoming) = request.into_parts();
+    let (head, mut incoming) = request.into_parts();
     let (method, path) = (head.method.to_string(), head.uri.path().to_string());
     let fault = if is_data(&path) { faults.verdict(&path) } else { None };
     let is_write = path.contains("/write");
     let log = |bytes: usize, status: u16| listener.log.record(&method, &path, bytes as u64, status);
     if fault == Some(Fault::ResetUpload) {
         // the first bytes are read, so that the client is really in the middle of its body
-        let mut incoming = incoming;
         let _ = incoming.frame().await;
         log(0, 0);
         return Err(ending.reset());
@@ -131,7 +130,7 @@ async fn answer(
     };
     // 2.x has no limit on what comes over the wire, only on what it inflates to
     let limit = server.max_body.filter(|_| is_write && server.flavor != Flavor::V29);
-    let received = match body::receive(incoming, limit, rate).await {
+    let received = match body::receive(&mut incoming, limit, rate).await {
         Ok(received) => received,
         Err(Trouble::Gone) => {
             log(0, 0);
@@ -139,7 +138,7 @@ async fn answer(
         }
         Err(Trouble::TooLarge) => {
             log(0, 413);
-            return Ok(http::too_large(server).into_response(server.flavor));
+            return Ok(refuse_upload(http::too_large(server), server.flavor, incoming));
         }
     };
     let size = received.len();
@@ -194,6 +193,25 @@ async fn answer(
         _ => reply,
     };
     Ok(reply.into_response(server.flavor))
+}
+
+/// Answers while the client still sends, and goes on reading for a moment: a connection that is closed with unread bytes
+/// would take the reply with it. A client that sends more than this moment allows sees a broken pipe, then the reply.
+fn refuse_upload(mut reply: Reply, flavor: Flavor, incoming: Incoming) -> Response<Body> {
+    let body = match std::mem::replace(&mut reply.body, Content::Whole(Vec::new())) {
+        Content::Whole(bytes) => Bytes::from(bytes),
+        Content::Pieces(_) => Bytes::new(),
+    };
+    let (parts, _) = reply.with("Connection", "close").into_response(flavor).into_parts();
+    let frames = futures_util::stream::unfold((Some(body), incoming), |(body, mut incoming)| async move {
+        if let Some(body) = body {
+            return Some((Ok(hyper::body::Frame::data(body)), (None, incoming)));
+        }
+        let rest = async { while let Some(Ok(_)) = incoming.frame().await {} };
+        let _ = tokio::time::timeout(Duration::from_millis(500), rest).await;
+        None
+    });
+    Response::from_parts(parts, BodyExt::boxed(StreamBody::new(Box::pin(frames))))
 }
 
 /// Sends the status and the first half of the body (of its first piece), then breaks the connection.

@@ -10,6 +10,9 @@ use super::server::Server;
 use super::store::{Database, Measurement, Policy, default_shard};
 use super::time::duration_text;
 
+/// The error of a statement that the server does not have.
+pub const NOT_EXECUTED: &str = "not executed";
+
 /// Runs one statement into the answer.
 pub fn run(server: &Server, place: &Place, statement: &Statement, answer: &mut Answer) -> Result<(), Stop> {
     let on = |name: &Option<String>| Place {
@@ -90,7 +93,7 @@ pub fn run(server: &Server, place: &Place, statement: &Statement, answer: &mut A
         }
         Statement::ShowSeries { on: database, from, filter, cardinality: true, exact } => {
             if server.flavor == Flavor::V29 && !exact {
-                return Err("not executed".to_string().into());
+                return Err(NOT_EXECUTED.to_string().into());
             }
             let mut all = 0;
             per_measurement(server, &on(database), from, answer, |m, answer, name| {
