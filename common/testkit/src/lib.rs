@@ -11,11 +11,13 @@ pub use tempfile;
 
 pub mod cases;
 pub mod conformance;
+pub mod conformance_source;
 pub mod http;
 pub mod influx;
 mod process;
 pub mod readme;
 mod sim;
+pub mod table;
 
 pub use process::{Outcome, Tool, bin, shell, tool};
 pub use sim::Sim;

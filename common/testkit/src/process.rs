@@ -33,6 +33,7 @@ pub struct Tool {
     stdin: Vec<u8>,
     limit: Duration,
     terminate: Option<Duration>,
+    hang_up: Option<u64>,
 }
 
 /// How it ended.
@@ -67,7 +68,7 @@ impl Tool {
             command.env_remove(name);
         }
         command.env("LC_ALL", "C").env("TZ", "UTC");
-        Tool { command, stdin: Vec::new(), limit: LIMIT, terminate: None }
+        Tool { command, stdin: Vec::new(), limit: LIMIT, terminate: None, hang_up: None }
     }
 
     /// One argument.
@@ -112,6 +113,12 @@ impl Tool {
         self
     }
 
+    /// Closes its standard output after so many bytes have been read.
+    pub fn hang_up_after(mut self, bytes: u64) -> Self {
+        self.hang_up = Some(bytes);
+        self
+    }
+
     /// Runs it to its end. Panics if it cannot be started or hangs.
     pub fn run(mut self) -> Outcome {
         let shown = format!("{:?}", self.command);
@@ -140,7 +147,10 @@ impl Tool {
                 let _ = Command::new("kill").args(["-TERM", &pid]).status();
             });
         }
-        let stdout = drain(child.stdout.take());
+        let stdout = match self.hang_up {
+            Some(bytes) => drain(child.stdout.take().map(|stream| stream.take(bytes))),
+            None => drain(child.stdout.take()),
+        };
         let stderr = drain(child.stderr.take());
         let code = wait(&mut child, self.limit, &shown);
         Outcome { code, stdout: join(stdout), stderr: String::from_utf8_lossy(&join(stderr)).into_owned() }
