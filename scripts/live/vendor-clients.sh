@@ -41,6 +41,12 @@ tdengine() {
   "$python" tools/ts-sim/tests/vendor_tdengine.py "$bin"
 }
 
+influx() {
+  need ts-sim || return
+  environment influx influxdb==5.3.2 influxdb-client==1.50.0 || return
+  "$python" tools/ts-sim/tests/vendor_influx.py "$bin"
+}
+
 systems=("$@")
 [ $# -gt 0 ] || mapfile -t systems < <(declare -F | awk '{ print $3 }' | grep -xE 'tdengine|influx')
 worst=0
