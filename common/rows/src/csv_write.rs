@@ -91,6 +91,25 @@ impl<W: Write + Send> Writer for CsvWriter<W> {
     }
 }
 
+/// One row of a batch as a line of CSV, without header and line end: for rejects and messages.
+pub fn row_text(batch: &RecordBatch, row: usize) -> Result<Vec<u8>> {
+    let batch = Foreign::new(batch.schema_ref())?.convert(&batch.slice(row, 1))?;
+    let mut out = Vec::new();
+    for (at, column) in batch.columns().iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let (cells, start) = (Cells::new(column)?, out.len());
+        match cells.write(0, &mut Printer::default(), &mut out) {
+            Cell::Null => {}
+            Cell::Text(text) => quote_if_needed(text, b',', None, &mut out),
+            Cell::Written if out.len() == start => out.extend_from_slice(b"\"\""),
+            Cell::Written => {}
+        }
+    }
+    Ok(out)
+}
+
 /// Quotes what would be read as something else: nothing, NULL's text, delimiters, quotes, line ends, and a leading `#`
 /// (comments in csv2lp's grammar, and our end mark).
 fn quote_if_needed(text: &[u8], delimiter: u8, null: Option<&[u8]>, out: &mut Vec<u8>) {

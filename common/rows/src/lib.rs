@@ -34,6 +34,7 @@ pub mod time;
 pub mod types;
 
 pub use arrow_array::RecordBatch;
+pub use csv_write::row_text;
 pub use arrow_schema::{Schema, SchemaRef};
 
 use fault::Result;

@@ -8,13 +8,13 @@ use crate::live::Shared;
 use cli::Run;
 use cli::input::Input;
 use fault::{Error, Kind, Result};
-use rows::format::{BadRow, Format, Header, ReadOptions, Source, WriteOptions};
+use rows::format::{BadRow, Format, ReadOptions, Source, WriteOptions};
 use rows::line_protocol::{EncodeOptions, LpWriter, Measurement, NoLines, Rejected};
 use rows::time::Unit;
-use rows::{RecordBatch, pipe};
+use rows::pipe;
 use std::io::{self, Cursor, PipeWriter, Read, Write};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
 /// An input as line protocol.
@@ -92,14 +92,15 @@ fn rows_to_lines(
     let name = source.name.clone();
     let mut reader = rows::format::open(source, options)?;
     let no_lines: NoLines = Box::new(move |row: &Rejected<'_>| {
-        shared.reject(&row_text(row.batch, row.row), &format!("{name}: a row cannot be written as line protocol: {row}"))
+        let text = rows::row_text(row.batch, row.row)?;
+        shared.reject(&text, &format!("{name}: row {}: {row}", row.number))
     });
     let to = WriteOptions { to: Format::Lp, ..WriteOptions::default() };
     let finish = |mut out: PipeWriter| out.flush().map_err(gone);
     let lines = LpWriter::create(writer, finish, &reader.schema(), &to, encode, no_lines)?;
-    let (stop, repairs) = (run.stop(), lines.repairs());
+    let (stop, counts) = (run.stop(), lines.counts());
     let copied = pipe::copy(reader.as_mut(), Box::new(lines), |_| stop.check());
-    for (repair, rows) in repairs.get().iter().filter(|(_, rows)| *rows > 0) {
+    for (repair, rows) in counts.repairs().iter() {
         run.counter(repair.name()).set(rows);
     }
     copied
@@ -108,35 +109,4 @@ fn rows_to_lines(
 /// The reading side has ended first; its error is the one that is shown.
 fn gone(error: io::Error) -> Error {
     Error::caused(Kind::Target, "the lines are not read any more", error)
-}
-
-/// A row for the rejects file: its cells as CSV without a header.
-fn row_text(batch: &RecordBatch, row: usize) -> Vec<u8> {
-    let text = Text::default();
-    let options = WriteOptions { to: Format::Csv, header: Header::None, ..WriteOptions::default() };
-    let written = rows::format::create(text.clone(), |_| Ok(()), batch.schema(), options).and_then(|mut writer| {
-        writer.write(&batch.slice(row, 1))?;
-        writer.finish()
-    });
-    let mut bytes = std::mem::take(&mut *text.0.lock().unwrap_or_else(PoisonError::into_inner));
-    if written.is_err() || bytes.is_empty() {
-        bytes = format!("row {row} of its batch").into_bytes();
-    }
-    bytes.truncate(bytes.trim_ascii_end().len());
-    bytes
-}
-
-/// Bytes in memory that can be looked at after a writer has had them.
-#[derive(Clone, Default)]
-struct Text(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Text {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -1,1 +1,3 @@
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main(&lp_decode::TOOL, lp_decode::run)
+}

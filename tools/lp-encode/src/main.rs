@@ -1,1 +1,3 @@
-fn main() {}
+fn main() -> std::process::ExitCode {
+    cli::main(&lp_encode::TOOL, lp_encode::run)
+}

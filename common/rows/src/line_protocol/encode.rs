@@ -72,6 +72,8 @@ pub struct Rejected<'a> {
     /// The batch, and the row in it.
     pub batch: &'a RecordBatch,
     pub row: usize,
+    /// Its number in the stream, from 1.
+    pub number: u64,
     /// The column at which it was seen, if it was one.
     pub column: Option<&'a str>,
     pub why: Why,
@@ -166,7 +168,7 @@ impl Encoder {
                 Err((column, why)) => {
                     out.truncate(start);
                     let column = column.and_then(|i| self.plan_name(i, given));
-                    sink.reject(&Rejected { batch: given, row, column, why })?;
+                    sink.reject(&Rejected { batch: given, row, number: self.rows, column, why })?;
                 }
             }
         }

@@ -21,4 +21,4 @@ pub use options::{
 pub use read::{DecodeCounts, DecodeOptions, LpReader};
 pub use repair::{Repair, Repairs};
 pub use statement::{agreed, stated, statement};
-pub use writer::{LpWriter, NoLines, SharedRepairs, stop_at_first};
+pub use writer::{EncodeCounts, LpWriter, NoLines, stop_at_first};

@@ -1,7 +1,9 @@
 //! What becomes of columns, and of values that line protocol cannot hold.
 
 use crate::time::Unit;
+use fault::Error;
 use lp::Dialect;
+use std::str::FromStr;
 
 /// Where the measurement's name comes from.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -177,5 +179,48 @@ pub fn lp_precision(unit: Unit) -> lp::Precision {
         Unit::Ms => lp::Precision::Ms,
         Unit::Us => lp::Precision::Us,
         Unit::Ns => lp::Precision::Ns,
+    }
+}
+
+/// The words of a policy on command lines.
+macro_rules! words {
+    ($($policy:ident { $($word:literal => $variant:ident),+ })+) => {$(
+        impl FromStr for $policy {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<$policy, Error> {
+                match text {
+                    $($word => Ok($policy::$variant),)+
+                    _ => Err(Error::usage(format!("'{text}' is none of: {}", [$($word),+].join(", ")))),
+                }
+            }
+        }
+    )+};
+}
+
+words! {
+    TableAs { "auto" => Auto, "tag" => Tag, "drop" => Drop }
+    KeyAs { "tag" => Tag, "field" => Field }
+    Nan { "error" => Error, "drop" => Drop, "string" => String }
+    Newline { "error" => Error, "space" => Space, "raw" => Raw, "escape" => Escape }
+    TrailingBackslash { "error" => Error, "strip" => Strip, "space" => Space }
+    UintAs { "auto" => Auto, "u" => Unsigned, "i" => Integer, "float" => Float, "error" => Error }
+    EmptyTag { "drop" => Drop, "error" => Error }
+    BinaryAs { "hex" => Hex, "base64" => Base64 }
+    DecimalAs { "float" => Float, "string" => String }
+    AllNull { "skip" => Skip, "error" => Error }
+}
+
+impl FromStr for Measurement {
+    type Err = Error;
+
+    /// `NAME`, or `column:COL`.
+    fn from_str(text: &str) -> Result<Measurement, Error> {
+        match text.strip_prefix("column:") {
+            Some("") => Err(Error::usage("column: needs the name of a column")),
+            Some(column) => Ok(Measurement::Column(column.to_owned())),
+            None if text.is_empty() => Err(Error::usage("the measurement has no name")),
+            None => Ok(Measurement::Named(text.to_owned())),
+        }
     }
 }

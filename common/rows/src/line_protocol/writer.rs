@@ -15,18 +15,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What to do with a row that is no line: `Ok` leaves it out, `Err` stops.
 pub type NoLines = Box<dyn FnMut(&Rejected<'_>) -> Result<()> + Send>;
 
-/// What a writer has changed, for the summary; shared with it.
+/// What a writer has done, for the summary; shared with it.
 #[derive(Clone, Debug, Default)]
-pub struct SharedRepairs(Arc<Mutex<Repairs>>);
+pub struct EncodeCounts(Arc<Mutex<(u64, Repairs)>>);
 
-impl SharedRepairs {
-    /// The counts after the last batch.
-    pub fn get(&self) -> Repairs {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl EncodeCounts {
+    /// Lines written, up to the last whole batch.
+    pub fn lines(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn set(&self, repairs: Repairs) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = repairs;
+    /// What was changed.
+    pub fn repairs(&self) -> Repairs {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn add(&self, lines: u64, repairs: Repairs) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts = (counts.0 + lines, repairs);
     }
 }
 
@@ -34,7 +40,7 @@ impl SharedRepairs {
 pub struct LpWriter<W: Write> {
     encoder: Encoder,
     out: Lines<W>,
-    repairs: SharedRepairs,
+    counts: EncodeCounts,
 }
 
 struct Lines<W: Write> {
@@ -59,12 +65,12 @@ impl<W: Write> LpWriter<W> {
             out.buffer().extend_from_slice(statement(unit).as_bytes());
             out.write_out()?;
         }
-        Ok(LpWriter { encoder, out: Lines { out, no_lines }, repairs: SharedRepairs::default() })
+        Ok(LpWriter { encoder, out: Lines { out, no_lines }, counts: EncodeCounts::default() })
     }
 
-    /// What has been changed so far; stays connected.
-    pub fn repairs(&self) -> SharedRepairs {
-        self.repairs.clone()
+    /// What has been done so far; stays connected.
+    pub fn counts(&self) -> EncodeCounts {
+        self.counts.clone()
     }
 }
 
@@ -90,7 +96,7 @@ impl<W: Write> Sink for Lines<W> {
 impl<W: Write + Send> Writer for LpWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let result = self.encoder.encode(batch, &mut self.out);
-        self.repairs.set(*self.encoder.repairs());
+        self.counts.add(result.as_ref().copied().unwrap_or_default(), *self.encoder.repairs());
         result?;
         self.out.out.write_out()
     }

@@ -1,0 +1,160 @@
+//! The command line.
+
+use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RejectArgs};
+use fault::Error;
+use lp::Dialect;
+use rows::format::{Format, Header};
+use rows::line_protocol::{
+    AllNull, BinaryAs, DecimalAs, EmptyTag, EncodeOptions, KeyAs, Measurement, Nan, Newline, TableAs,
+    TrailingBackslash, UintAs,
+};
+use rows::time::Unit;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// `lp-encode [OPTIONS] [INPUT]`
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// The input; `-` is stdin
+    #[arg(value_name = "INPUT", default_value = "-")]
+    pub input: PathBuf,
+    /// Input format: csv, arrow, parquet, ndjson or lp [default: by extension, then by content, else csv]
+    #[arg(short, long, value_name = "FORMAT", value_parser = parse::<Format>)]
+    pub from: Option<Format>,
+    /// Whose line protocol: what v1, v2 and v3 all read alike, or one server's
+    #[arg(long, value_name = "portable|v1|v2|v3", default_value = "portable", value_parser = dialect)]
+    pub dialect: Dialect,
+    /// The measurement, or the column that holds it [default: what the input says]
+    #[arg(long, value_name = "NAME|column:COL", value_parser = parse::<Measurement>)]
+    pub measurement: Option<Measurement>,
+    /// This column is a tag
+    #[arg(long, value_name = "COL[:TYPE]")]
+    pub tag: Vec<String>,
+    /// This column is a field
+    #[arg(long, value_name = "COL[:TYPE]")]
+    pub field: Vec<String>,
+    /// This column is the time
+    #[arg(long, value_name = "COL[:UNIT]")]
+    pub time: Option<String>,
+    /// This column does not go into the lines
+    #[arg(long, value_name = "COL")]
+    pub ignore: Vec<String>,
+    /// Another name for a column
+    #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
+    pub rename: Vec<(String, String)>,
+    /// The sub-table name: a tag where series would merge without it, always, or never
+    #[arg(long, value_name = "auto|tag|drop", default_value = "auto", value_parser = parse::<TableAs>)]
+    pub table_as: TableAs,
+    /// The second column of a composite key; as a field, rows that differ in it only overwrite each other
+    #[arg(long, value_name = "tag|field", default_value = "tag", value_parser = parse::<KeyAs>)]
+    pub key_as: KeyAs,
+    /// Unit of the times in the lines; other than ns it is stated in a first comment line
+    #[arg(long, value_name = "s|ms|us|ns", default_value = "ns", value_parser = parse::<Unit>)]
+    pub precision: Unit,
+    #[command(flatten)]
+    pub policies: Policies,
+    #[command(flatten)]
+    pub csv: Csv,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub rejects: RejectArgs,
+    #[command(flatten)]
+    pub batch: BatchArgs,
+    #[command(flatten)]
+    pub end_mark: EndMarkArgs,
+}
+
+/// What becomes of values that line protocol cannot hold; every repair is counted in the summary.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "What line protocol cannot hold (error: the row is rejected)")]
+pub struct Policies {
+    /// NaN and infinities in fields
+    #[arg(long, value_name = "error|drop|string", default_value = "error", value_parser = parse::<Nan>)]
+    pub nan: Nan,
+    /// Line feeds in texts, tabs in tags [default: error; raw for one server's dialect]
+    #[arg(long, value_name = "error|space|raw|escape", value_parser = parse::<Newline>)]
+    pub newline: Option<Newline>,
+    /// Tags that end in a backslash
+    #[arg(long, value_name = "error|strip|space", default_value = "error", value_parser = parse::<TrailingBackslash>)]
+    pub trailing_backslash: TrailingBackslash,
+    /// Unsigned columns: auto is u where the dialect has it, else i
+    #[arg(long, value_name = "auto|u|i|float|error", default_value = "auto", value_parser = parse::<UintAs>)]
+    pub uint: UintAs,
+    /// Empty tags, which to InfluxDB are no tags
+    #[arg(long, value_name = "drop|error", default_value = "drop", value_parser = parse::<EmptyTag>)]
+    pub empty_tag: EmptyTag,
+    /// Rows whose fields are all NULL
+    #[arg(long, value_name = "skip|error", default_value = "skip", value_parser = parse::<AllNull>)]
+    pub all_null: AllNull,
+    /// Binary columns as strings of
+    #[arg(long, value_name = "hex|base64", default_value = "hex", value_parser = parse::<BinaryAs>)]
+    pub binary: BinaryAs,
+    /// Decimals: a float that would lose digits is rejected
+    #[arg(long, value_name = "float|string", default_value = "float", value_parser = parse::<DecimalAs>)]
+    pub decimal: DecimalAs,
+}
+
+/// CSV that does not say its types.
+#[derive(clap::Args, Clone, Debug)]
+#[command(next_help_heading = "CSV from elsewhere")]
+pub struct Csv {
+    /// The first line: names and types, names only, or none
+    #[arg(long, value_name = "typed|plain|none", default_value = "typed", value_parser = parse::<Header>, hide_short_help = true)]
+    pub header: Header,
+    /// Column separator
+    #[arg(long, value_name = "CHAR", default_value = ",", value_parser = delimiter, hide_short_help = true)]
+    pub delimiter: u8,
+    /// Text that stands for NULL, instead of an empty unquoted cell
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
+    pub null: Option<String>,
+    /// Times are integers of this unit, not RFC 3339
+    #[arg(long, value_name = "s|ms|us|ns", value_parser = parse::<Unit>, hide_short_help = true)]
+    pub epoch: Option<Unit>,
+}
+
+impl Args {
+    /// How rows become lines.
+    pub fn encode_options(&self) -> EncodeOptions {
+        let defaults = EncodeOptions::new(self.dialect);
+        let policies = &self.policies;
+        EncodeOptions {
+            dialect: self.dialect,
+            measurement: self.measurement.clone().unwrap_or_default(),
+            table_as: self.table_as,
+            key_as: self.key_as,
+            nan: policies.nan,
+            newline: policies.newline.unwrap_or(defaults.newline),
+            trailing_backslash: policies.trailing_backslash,
+            uint: policies.uint,
+            empty_tag: policies.empty_tag,
+            binary: policies.binary,
+            decimal: policies.decimal,
+            all_null: policies.all_null,
+            precision: self.precision,
+        }
+    }
+}
+
+fn parse<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| error.to_string())
+}
+
+fn dialect(text: &str) -> Result<Dialect, String> {
+    text.parse()
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
+        _ => Err(format!("'{text}' is not of the form OLD=NEW")),
+    }
+}
+
+fn delimiter(text: &str) -> Result<u8, String> {
+    match text.as_bytes() {
+        b"\\t" => Ok(b'\t'),
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),
+        _ => Err(format!("'{text}' is no separator: use one ASCII character, or \\t")),
+    }
+}

@@ -1,0 +1,116 @@
+//! Roles and names that the command line states: which columns the reader is told, and the schema that the encoder sees.
+
+use crate::args::Args;
+use arrow_array::RecordBatch;
+use arrow_schema::{Field, Schema, SchemaRef};
+use fault::{Error, Result};
+use rows::header::Column;
+use rows::role::{self, Role};
+use rows::types::Type;
+use std::sync::Arc;
+
+/// A role from the command line.
+struct Stated {
+    name: String,
+    role: Role,
+    /// With a type, if one was given: the column as the typed CSV header would have it.
+    column: Option<Column>,
+}
+
+/// `COL`, or `COL:TYPE` where the text after the last colon is a type.
+fn stated(text: &str, role: Role) -> Result<Stated> {
+    let typed = |name: &str, ty: &str| {
+        let word = match role {
+            Role::Time => format!("time:{ty}"),
+            Role::Tag => format!("tag:{ty}"),
+            _ => ty.to_owned(),
+        };
+        Column::with_type(name, &word).ok()
+    };
+    if let Some((name, ty)) = text.rsplit_once(':')
+        && let Some(column) = typed(name, ty)
+    {
+        return Ok(Stated { name: name.to_owned(), role, column: Some(column) });
+    }
+    if text.is_empty() {
+        return Err(Error::usage("a column without a name"));
+    }
+    Ok(Stated { name: text.to_owned(), role, column: None })
+}
+
+/// What the command line says of the columns.
+pub struct Shape {
+    stated: Vec<Stated>,
+    rename: Vec<(String, String)>,
+}
+
+impl Shape {
+    /// From the flags.
+    pub fn new(args: &Args) -> Result<Shape> {
+        let mut all = Vec::new();
+        let roles = [(Role::Tag, &args.tag), (Role::Field, &args.field), (Role::Ignore, &args.ignore)];
+        for (role, names) in roles {
+            for name in names {
+                all.push(stated(name, role)?);
+            }
+        }
+        if let Some(time) = &args.time {
+            all.push(stated(time, Role::Time)?);
+        }
+        for (i, column) in all.iter().enumerate() {
+            if all.iter().skip(i + 1).any(|other| other.name == column.name) {
+                return Err(Error::usage(format!("column {} is given two roles", column.name)));
+            }
+        }
+        Ok(Shape { stated: all, rename: args.rename.clone() })
+    }
+
+    /// For formats without types of their own. `typed`: the input says its types, only stated ones are passed on.
+    pub fn columns(&self, typed: bool) -> Vec<Column> {
+        let known = |s: &Stated| match (&s.column, s.role) {
+            (Some(column), _) => Some(column.clone()),
+            (None, _) if typed => None,
+            (None, Role::Time) => Column::with_type(&s.name, "time").ok(),
+            (None, role) => Some(Column::new(&s.name, role, Type::String)),
+        };
+        self.stated.iter().filter_map(known).collect()
+    }
+
+    /// The input's schema with the stated roles and names. A column that is not there, and a type that is not the
+    /// input's, are usage errors.
+    pub fn schema(&self, input: &Schema) -> Result<SchemaRef> {
+        let mut fields: Vec<Field> = input.fields().iter().map(|f| f.as_ref().clone()).collect();
+        for Stated { name, role, column } in &self.stated {
+            let field = find(&mut fields, input, name)?;
+            if let Some(wanted) = column {
+                let found = Type::of(field)?;
+                if wanted.unit_stated && wanted.ty != found {
+                    let what = format!("column {name} is {found} in the input, not {}", wanted.ty);
+                    return Err(Error::usage(format!("{what}: convert it with ts-convert --cast")));
+                }
+            }
+            *field = role::with_role(field.clone(), *role);
+        }
+        for (old, new) in &self.rename {
+            let field = find(&mut fields, input, old)?;
+            *field = field.clone().with_name(new);
+        }
+        Ok(Arc::new(Schema::new_with_metadata(fields, input.metadata().clone())))
+    }
+}
+
+fn find<'a>(fields: &'a mut [Field], input: &Schema, name: &str) -> Result<&'a mut Field> {
+    match input.index_of(name).ok().and_then(|i| fields.get_mut(i)) {
+        Some(field) => Ok(field),
+        None => {
+            let names: Vec<&str> = input.fields().iter().map(|f| f.name().as_str()).collect();
+            Err(Error::usage(format!("there is no column '{name}' in the input (columns: {})", names.join(", "))))
+        }
+    }
+}
+
+/// The batch under the encoder's schema; the columns are the same.
+pub fn apply(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+    RecordBatch::try_new(schema.clone(), batch.columns().to_vec())
+        .map_err(|error| Error::caused(fault::Kind::Bug, "the batch does not fit its schema", error))
+}
