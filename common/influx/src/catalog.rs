@@ -20,6 +20,20 @@ pub struct Measurement {
     pub tags: Vec<String>,
     /// Its fields, sorted by name. Versions 1 and 2 fix the type of a field per shard, so one may have several.
     pub fields: Vec<(String, Vec<FieldType>)>,
+    /// Fields were given one of their types by [`Measurement::choose`], so a query must name the types: without that a
+    /// real 1.8.10 or 2.9.1 gives the integers of a field that is also a string, and leaves its strings out in silence.
+    pub chosen: bool,
+}
+
+impl Measurement {
+    /// Of a field's types, reads this one. Numbers of other types are converted by the server (integers beyond 2^53
+    /// lose digits as floats); texts and booleans are null. False: there is no such field.
+    pub fn choose(&mut self, field: &str, kind: FieldType) -> bool {
+        let Some((_, kinds)) = self.fields.iter_mut().find(|(name, _)| name == field) else { return false };
+        *kinds = vec![kind];
+        self.chosen = true;
+        true
+    }
 }
 
 /// A row of a small result, as texts; null is empty.

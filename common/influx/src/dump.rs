@@ -3,11 +3,12 @@
 use crate::catalog::Measurement;
 use crate::client::Client;
 use crate::columns::Columns;
-use crate::create::quote_sql;
+use crate::create::{quote, quote_sql};
 use crate::lines::JsonLines;
 use crate::query::{Cell, Results, Step};
 use crate::request;
 use crate::target::Version;
+use crate::types::FieldType;
 use fault::{Error, Kind, Result};
 use net::retry::{Backoff, Policy};
 use rows::{Limits, Reader, RecordBatch, SchemaRef};
@@ -85,7 +86,8 @@ impl Dump {
 
     /// Sends the next query.
     fn start(&self, table: usize, window: Window) -> Result<Running> {
-        let name = &self.tables.get(table).ok_or_else(|| Error::new(Kind::Bug, "no such table"))?.name;
+        let described = self.tables.get(table).ok_or_else(|| Error::new(Kind::Bug, "no such table"))?;
+        let name = &described.name;
         let target = self.client.target();
         let kind = self.client.kind();
         let reply = match target.version {
@@ -94,7 +96,7 @@ impl Dump {
                 Reply::Sql(JsonLines::new(Box::new(reply.body), kind))
             }
             _ => {
-                let query = select_influxql(&self.client.from_clause(name), window);
+                let query = select_influxql(described, &self.client.from_clause(name), window);
                 let reply = self.client.call(request::influxql(target, &query, Some(self.options.chunk)))?;
                 Reply::Influxql(Results::new(Box::new(reply.body), kind))
             }
@@ -244,8 +246,14 @@ fn time(columns: &mut Columns, cell: Cell<'_>) -> Result<()> {
 }
 
 /// `*::field … GROUP BY *`: tags apart from fields, series apart from each other (dossier influxdb 3.1).
-fn select_influxql(from: &str, window: Window) -> String {
-    format!("SELECT *::field FROM {from}{} GROUP BY *", window.condition())
+fn select_influxql(table: &Measurement, from: &str, window: Window) -> String {
+    let fields = if table.chosen {
+        let typed = |(name, kinds): &(String, Vec<FieldType>)| kinds.first().map(|kind| format!("{}::{kind}", quote(name)));
+        table.fields.iter().filter_map(typed).collect::<Vec<_>>().join(", ")
+    } else {
+        "*::field".to_owned()
+    };
+    format!("SELECT {fields} FROM {from}{} GROUP BY *", window.condition())
 }
 
 fn select_sql(name: &str, window: Window) -> String {

@@ -50,7 +50,8 @@ pub struct Args {
     /// Several measurements in one table, with a column `measurement`
     #[arg(long)]
     pub union: bool,
-    /// The type of a field that has several: MEASUREMENT.FIELD=float|integer|unsigned|string|boolean
+    /// The one type to read of a field that has several (numbers are converted, texts and booleans of another type left
+    /// out): MEASUREMENT.FIELD=float|integer|unsigned|string|boolean
     #[arg(long, value_name = "FIELD=TYPE", hide_short_help = true)]
     pub field_type: Vec<String>,
     /// List the measurements with their numbers of tags and fields, and exit

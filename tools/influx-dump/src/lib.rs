@@ -64,6 +64,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
 
 fn dump(args: &Args, plan: &Plan, client: &Client, sink: Sink, run: &Run) -> Result<()> {
     let tables = retried(args, run, || select::measurements(client, plan))?;
+    if !plan.types.is_empty() {
+        run.warn("--field-type: values of the other types of these fields are converted or left out");
+    }
     if args.list {
         return sink.write_table(report::list(&tables)?);
     }

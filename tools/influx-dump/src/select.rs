@@ -31,11 +31,9 @@ pub fn measurements(client: &Client, plan: &Plan) -> Result<Vec<Measurement>> {
     names.dedup();
     let mut tables = client.describe(&names)?;
     for (measurement, field, kind) in &plan.types {
-        let table = tables.iter_mut().find(|table| table.name == *measurement);
-        let entry = table.and_then(|table| table.fields.iter_mut().find(|(name, _)| name == field));
-        match entry {
-            Some((_, kinds)) => *kinds = vec![*kind],
-            None => return Err(Error::usage(format!("--field-type {measurement}.{field}: there is no such field"))),
+        let known = tables.iter_mut().find(|table| table.name == *measurement).is_some_and(|table| table.choose(field, *kind));
+        if !known {
+            return Err(Error::usage(format!("--field-type {measurement}.{field}: there is no such field")));
         }
     }
     Ok(tables)

@@ -155,6 +155,8 @@ fn a_field_of_two_types_is_refused_until_its_type_is_named() {
     let sim = load("m f=1.5 1704067200000000000\nm f=7i 1735689600000000000\n", &[]);
     let refused = dump(&sim).args(["--measurement", "m"]).run().code(6);
     assert!(refused.stderr.contains("float and integer") && refused.stderr.contains("--field-type"), "{}", refused.stderr);
+    let text = dump(&sim).args(["--measurement", "m", "--field-type", "m.f=float"]).run().code(0).text();
+    assert_eq!(text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap()).collect::<Vec<_>>(), ["1.5", "7.0"]);
     dump(&sim).args(["--measurement", "m", "--field-type", "m.g=float"]).run().code(2);
     dump(&sim).args(["--measurement", "m", "--field-type", "m=float"]).run().code(2);
 }
