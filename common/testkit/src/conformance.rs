@@ -304,7 +304,8 @@ pub fn misses_the_end_mark(sink: &dyn Sink) {
 /// SIGTERM: the batch in flight is finished or given up, the summary is printed, 143.
 pub fn ends_on_sigterm(sink: &dyn Sink) {
     let server = sink.start(&["delay=200ms"]);
-    let outcome = sink.tool(&server, 10, 1).stdin(rows(2_000)).terminate_after(std::time::Duration::from_millis(700)).run();
+    let outcome =
+        sink.tool(&server, 10, 1).stdin(rows(2_000)).terminate_after(std::time::Duration::from_millis(700)).run();
     let outcome = outcome.code(143);
     assert!(outcome.summary().contains("terminated"), "{}", outcome.stderr);
     let stored = sink.stored(&server);

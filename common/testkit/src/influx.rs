@@ -202,7 +202,10 @@ impl Sink for Influx {
     fn stored(&self, server: &Server) -> BTreeMap<u64, i64> {
         if self.version == "3" {
             let rows = self.sql(&server.direct, &server.place, "SELECT time, v FROM m");
-            return rows.iter().map(|row| (row_of(first_day(&row["time"])), row["v"].as_i64().expect("an integer"))).collect();
+            return rows
+                .iter()
+                .map(|row| (row_of(first_day(&row["time"])), row["v"].as_i64().expect("an integer")))
+                .collect();
         }
         let reply = self.influxql(&server.direct, &server.place, "SELECT v FROM m");
         let rows = reply.pointer("/results/0/series/0/values").and_then(Value::as_array);
@@ -219,7 +222,12 @@ impl Sink for Influx {
 /// The time of `2024-01-01THH:MM:SS` in ns: the suite's rows are all on that day.
 fn first_day(text: &Value) -> i64 {
     let text = text.as_str().expect("a time");
-    let clock = text.strip_prefix("2024-01-01T").unwrap_or_else(|| panic!("{text} is not on the first of January 2024"));
-    let seconds = clock.get(..8).expect("HH:MM:SS").split(':').fold(0, |sum, part| sum * 60 + part.parse::<i64>().expect("a number"));
+    let clock =
+        text.strip_prefix("2024-01-01T").unwrap_or_else(|| panic!("{text} is not on the first of January 2024"));
+    let seconds = clock
+        .get(..8)
+        .expect("HH:MM:SS")
+        .split(':')
+        .fold(0, |sum, part| sum * 60 + part.parse::<i64>().expect("a number"));
     (1_704_067_200 + seconds) * 1_000_000_000
 }

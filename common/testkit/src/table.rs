@@ -35,9 +35,8 @@ impl Table {
     /// A column of every one of these types with all of its [`samples`], and a row of nothing but NULL (and `v`).
     pub fn every_type(name: &str, types: &[&str]) -> Table {
         let mut columns = own(&[("ts", "time"), ("dev", "tag"), ("v", "long")]);
-        for kind in types {
-            let plain: String = kind.chars().take_while(|c| c.is_ascii_alphabetic()).collect();
-            columns.push((format!("c_{plain}"), (*kind).to_owned()));
+        for (number, kind) in types.iter().enumerate() {
+            columns.push((format!("c{number}"), (*kind).to_owned()));
         }
         let most = types.iter().map(|kind| samples(kind).len()).max().unwrap_or(0);
         let row = |row: usize| {
@@ -53,11 +52,28 @@ impl Table {
         let columns = own(&[("ts", "time"), ("dev", "tag"), ("v", "long"), ("note", "string")]);
         let mut texts: Vec<Option<&str>> = TEXTS.iter().map(|text| Some(*text)).collect();
         texts.extend([Some(""), None]);
-        let tag = |text: &str| if text.contains(['\n', '\r', '\t']) || text.is_empty() { "d".to_owned() } else { text.to_owned() };
+        let tag = |text: &str| {
+            if text.contains(['\n', '\r', '\t']) || text.is_empty() { "d".to_owned() } else { text.to_owned() }
+        };
         let rows = texts.iter().enumerate().map(|(row, text)| {
             vec![Some(time(row)), Some(tag(text.unwrap_or("d"))), Some(row.to_string()), text.map(str::to_owned)]
         });
         Table { name: name.to_owned(), columns, rows: rows.collect() }
+    }
+
+    /// With a column that names a sub-table for each tag, as TDengine has them.
+    pub fn with_sub_tables(&self) -> Table {
+        let mut table = self.clone();
+        table.columns.insert(1, ("tbname".to_owned(), "table".to_owned()));
+        let mut known: Vec<Option<String>> = Vec::new();
+        for row in &mut table.rows {
+            let number = known.iter().position(|tag| *tag == row[1]).unwrap_or(known.len());
+            if number == known.len() {
+                known.push(row[1].clone());
+            }
+            row.insert(1, Some(format!("{}_{number}", self.name)));
+        }
+        table
     }
 
     /// Only these rows.
@@ -129,14 +145,17 @@ impl Table {
         }
         let mut missing: BTreeMap<String, i64> = BTreeMap::new();
         for row in &self.rows {
-            let cells: Vec<String> = row.iter().zip(&self.columns).map(|(cell, (_, kind))| canonical(cell, kind)).collect();
+            let cells: Vec<String> =
+                row.iter().zip(&self.columns).map(|(cell, (_, kind))| canonical(cell, kind)).collect();
             *missing.entry(cells.join(" | ")).or_default() += 1;
         }
         for row in &read.rows {
             let cells = found.iter().zip(&self.columns).map(|(&at, (_, kind))| canonical(&row[at], kind));
             *missing.entry(cells.collect::<Vec<_>>().join(" | ")).or_default() -= 1;
         }
-        let wrong = |sign: i64| missing.iter().filter(move |(_, n)| **n * sign > 0).map(|(row, _)| row).take(4).collect::<Vec<_>>();
+        let wrong = |sign: i64| {
+            missing.iter().filter(move |(_, n)| **n * sign > 0).map(|(row, _)| row).take(4).collect::<Vec<_>>()
+        };
         let (lost, more) = (wrong(1), wrong(-1));
         let counts = format!("{} rows, {} read", self.rows.len(), read.rows.len());
         assert!(lost.is_empty() && more.is_empty(), "{what}: {counts}\nlost {lost:#?}\ntoo much {more:#?}");
@@ -176,7 +195,9 @@ const TEXTS: [&str; 15] = [
 /// Values of a type, extremes first.
 fn samples(kind: &str) -> &'static [&'static str] {
     match kind {
-        "double" => &["0", "-0.1", "1.7976931348623157e308", "-5e-324", "0.30000000000000004", "1e300", "123456789.125"],
+        "double" => {
+            &["0", "-0.1", "1.7976931348623157e308", "-5e-324", "0.30000000000000004", "1e300", "123456789.125"]
+        }
         "float" => &["0", "-0.1", "3.4028235e38", "1e-45", "16777216", "0.33333334"],
         "long" => &["0", "9223372036854775807", "-9223372036854775807", "9007199254740993", "-1"],
         "int" => &["0", "2147483647", "-2147483647", "-1"],
@@ -190,6 +211,7 @@ fn samples(kind: &str) -> &'static [&'static str] {
         "string" => &["a", "", "ü", "🜂"],
         "timestamp" => &["2024-02-29T12:00:00.001Z", "1969-12-31T23:59:59.999Z", "2262-04-11T00:00:00.000Z"],
         "binary" => &["00", "00ff10", "c3a9"],
+        "geometry" => &["0101000000000000000000f03f0000000000000040"],
         "decimal(20,4)" => &["0.0000", "-1234567890123456.7891", "0.0001"],
         "decimal(38,10)" => &["0.0000000000", "1234567890123456789012345678.0123456789", "-0.0000000001"],
         other => panic!("no samples of {other}"),
@@ -261,7 +283,9 @@ mod tests {
 
     #[test]
     fn csv_is_read_as_it_was_written() {
-        for table in [Table::texts("t"), Table::numbers("n", 5, 2), Table::every_type("e", &["double", "string", "binary"])] {
+        for table in
+            [Table::texts("t"), Table::numbers("n", 5, 2), Table::every_type("e", &["double", "string", "binary"])]
+        {
             let read = Table::from_csv(&table.to_csv());
             assert_eq!((&read.columns, &read.rows), (&table.columns, &table.rows));
             table.assert_same(&read, "itself");
@@ -283,7 +307,9 @@ mod tests {
         let read: Vec<_> = influxdb_line_protocol::parse_lines(&lines).map(|line| line.expect("a line")).collect();
         assert_eq!(read.len(), Table::texts("m").rows.len());
         for (line, text) in read.iter().zip(TEXTS) {
-            let Some((_, influxdb_line_protocol::FieldValue::String(note))) = line.field_set.get(1) else { panic!("{line:?}") };
+            let Some((_, influxdb_line_protocol::FieldValue::String(note))) = line.field_set.get(1) else {
+                panic!("{line:?}")
+            };
             assert_eq!(note.as_str(), text);
         }
         assert_eq!(read[1].timestamp, Some(1_704_067_201_000_000_000));

@@ -42,10 +42,11 @@ impl Source for Dump {
     }
 
     /// The last request is the one for the rows; those before it ask the catalog.
-    fn breaks(&self, requests: usize) -> Vec<(String, String)> {
+    fn breaks(&self, requests: &[serde_json::Value]) -> Vec<(String, String)> {
+        let last = requests.len();
         ["cut-body", "lost-reply", "no-reply", "status=500"]
             .iter()
-            .map(|kind| (format!("{kind}@{requests}"), format!("{kind}@{requests}-")))
+            .map(|kind| (format!("{kind}@{last}"), format!("{kind}@{last}-")))
             .collect()
     }
 }
