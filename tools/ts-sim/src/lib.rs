@@ -45,6 +45,8 @@ result blocks, cut-block ws-error=0x022D.",
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        // Conditions with thousands of terms are deep trees; untouched stack costs nothing.
+        .thread_stack_size(64 << 20)
         .enable_all()
         .build()
         .map_err(|e| Error::caused(Kind::LocalIo, "cannot start the runtime", e))?;

@@ -8,7 +8,7 @@ use super::parser::Parser;
 use super::token::Token;
 
 /// Deepest nesting; more is refused instead of overflowing the stack.
-const MAX_DEPTH: u32 = 200;
+const MAX_DEPTH: u32 = 100;
 
 /// A complete expression.
 pub fn expr(p: &mut Parser<'_>) -> Result<Expr, SqlError> {
@@ -21,6 +21,7 @@ fn or(p: &mut Parser<'_>, depth: u32) -> Result<Expr, SqlError> {
     }
     let mut left = and(p, depth)?;
     while p.accept("or")? {
+        p.operator()?;
         left = Expr::Or(Box::new(left), Box::new(and(p, depth)?));
     }
     Ok(left)
@@ -29,6 +30,7 @@ fn or(p: &mut Parser<'_>, depth: u32) -> Result<Expr, SqlError> {
 fn and(p: &mut Parser<'_>, depth: u32) -> Result<Expr, SqlError> {
     let mut left = not(p, depth)?;
     while p.accept("and")? {
+        p.operator()?;
         left = Expr::And(Box::new(left), Box::new(not(p, depth)?));
     }
     Ok(left)
@@ -101,6 +103,7 @@ fn sum(p: &mut Parser<'_>, depth: u32) -> Result<Expr, SqlError> {
             Token::Symbol("-") => '-',
             _ => return Ok(left),
         };
+        p.operator()?;
         p.advance()?;
         left = Expr::Arithmetic(op, Box::new(left), Box::new(product(p, depth)?));
     }
@@ -115,6 +118,7 @@ fn product(p: &mut Parser<'_>, depth: u32) -> Result<Expr, SqlError> {
             Token::Symbol("%") => '%',
             _ => return Ok(left),
         };
+        p.operator()?;
         p.advance()?;
         left = Expr::Arithmetic(op, Box::new(left), Box::new(signed(p, depth)?));
     }

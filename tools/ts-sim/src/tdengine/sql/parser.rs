@@ -12,12 +12,20 @@ pub struct Parser<'a> {
     end: usize,
     /// End of the token before.
     last_end: usize,
+    operators: u32,
+    /// Queries around the current one.
+    nesting: u32,
 }
+
+/// Deepest nesting of queries.
+const MAX_NESTING: u32 = 16;
+/// Most operators in a statement: chains of them become deep trees, and whatever walks a tree must not overflow its stack.
+const MAX_OPERATORS: u32 = 10_000;
 
 impl<'a> Parser<'a> {
     pub fn new(sql: &'a str) -> Result<Parser<'a>, SqlError> {
         let (token, start, end) = token::next(sql, 0)?;
-        Ok(Parser { sql, token, start, end, last_end: 0 })
+        Ok(Parser { sql, token, start, end, last_end: 0, operators: 0, nesting: 0 })
     }
 
     pub fn token(&self) -> &Token {
@@ -58,6 +66,22 @@ impl<'a> Parser<'a> {
     /// The error of a token that cannot stand here.
     pub fn unexpected(&self) -> SqlError {
         if self.at_end() { SqlError::incomplete() } else { SqlError::syntax(&self.sql[self.start..]) }
+    }
+
+    /// Counts an operator of a chain.
+    pub fn operator(&mut self) -> Result<(), SqlError> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS { Err(self.unexpected()) } else { Ok(()) }
+    }
+
+    /// Enters a query inside a query.
+    pub fn enter(&mut self) -> Result<(), SqlError> {
+        self.nesting += 1;
+        if self.nesting > MAX_NESTING { Err(self.unexpected()) } else { Ok(()) }
+    }
+
+    pub fn leave(&mut self) {
+        self.nesting -= 1;
     }
 
     /// The current word, when it is one.

@@ -133,7 +133,9 @@ fn cut(text: &str) -> String {
 
 fn from(p: &mut Parser<'_>) -> Result<From, SqlError> {
     let source = if p.accept_symbol("(")? {
+        p.enter()?;
         let inner = select(p)?;
+        p.leave();
         p.expect_symbol(")")?;
         From::Select(Box::new(inner))
     } else {
