@@ -271,6 +271,12 @@ pub struct RoleConflict {
 /// Makes two sides readable in the same way. Gives the columns whose types differ, and those whose roles do (which are
 /// tags on both sides afterwards if the mapping allows it).
 pub fn agree(a: &mut Layout, b: &mut Layout, mapping: &Mapping, options: Options) -> (Vec<Agreement>, Vec<RoleConflict>) {
+    // A CSV does not say its measurement: it has the one that the other side says.
+    match (&a.measurement, &b.measurement) {
+        (Measurement::Unknown, Measurement::Fixed(_)) => a.measurement = b.measurement.clone(),
+        (Measurement::Fixed(_), Measurement::Unknown) => b.measurement = a.measurement.clone(),
+        _ => {}
+    }
     let mut conflicts = Vec::new();
     for (tags, fields, tag_in_a) in [(&a.tags, &b.fields, true), (&b.tags, &a.fields, false)] {
         for tag in tags.iter() {

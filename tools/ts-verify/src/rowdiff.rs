@@ -7,6 +7,7 @@ use crate::canonical;
 use crate::classes::{Class, Classes};
 use crate::compare::Differing;
 use crate::digest::{Digest, bucket_of, each_cell};
+use crate::form::Form;
 use crate::input::Rows;
 use crate::layout::Layout;
 use crate::options::{Dedupe, Options};
@@ -14,6 +15,7 @@ use crate::report::{Kind, Record, Report};
 use cli::Run;
 use fault::{Context, Error, Result};
 use rows::time::Unit;
+use rows::types::Type;
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -114,6 +116,8 @@ fn jobs(differing: &[Differing], rows_max: u64) -> Vec<Job> {
 /// Names of fields, numbered over both sides.
 struct Names {
     names: Vec<String>,
+    /// Both sides hold f32: values are shown with so many digits.
+    single: Vec<bool>,
     /// From the number of a field in the layout of a side.
     a: Vec<u32>,
     b: Vec<u32>,
@@ -127,7 +131,21 @@ impl Names {
         let number = |layout: &Layout| {
             layout.fields.iter().map(|field| names.binary_search(&field.name).unwrap_or_default() as u32).collect()
         };
-        Names { a: number(a), b: number(b), names }
+        let is_single = |name: &String| {
+            let mut columns = a.fields.iter().chain(&b.fields).filter(|field| field.name == *name);
+            columns.all(|field| field.form == Form::Single || (field.form == Form::Own && field.declared == Type::Float))
+        };
+        Names { a: number(a), b: number(b), single: names.iter().map(is_single).collect(), names }
+    }
+
+    fn show(&self, field: u32, value: &[u8]) -> Value {
+        match canonical::show(value, Unit::S) {
+            Value::Number(number) if self.single.get(field as usize) == Some(&true) && number.is_f64() => {
+                let short = number.as_f64().map(|wide| (wide as f32).to_string());
+                short.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Number(number))
+            }
+            value => value,
+        }
     }
 }
 
@@ -209,7 +227,7 @@ fn diff<W: Write>(
             (None, Some(row)) => put(Kind::Extra, None, Value::Null, whole(row, names), class_of_row(row), Map::new())?,
             (Some(x), Some(y)) => diff_row(x, y, |field, x, y| {
                 let name = names.names.get(field as usize).map(String::as_str);
-                let show = |value: Option<&[u8]>| value.map_or(Value::Null, |value| canonical::show(value, Unit::S));
+                let show = |value: Option<&[u8]>| value.map_or(Value::Null, |value| names.show(field, value));
                 let mut more = Map::new();
                 let kind = match (x, y) {
                     (Some(_), None) => Kind::Missing,
@@ -243,7 +261,7 @@ fn same_family(a: &[u8], b: &[u8], options: &Options) -> bool {
 
 fn whole(row: &[Cell], names: &Names) -> Value {
     let cells = row.iter().filter_map(|cell| {
-        Some((names.names.get(cell.field as usize)?.clone(), canonical::show(&cell.value, Unit::S)))
+        Some((names.names.get(cell.field as usize)?.clone(), names.show(cell.field, &cell.value)))
     });
     Value::Object(cells.collect())
 }

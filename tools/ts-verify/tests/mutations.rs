@@ -277,7 +277,8 @@ fn finding_4_float_columns_meet_as_f32() {
     same_text("unless told", &["--float32", "hum"], &shortest, &widened);
     // The next f32 is another value.
     let next = table.with(|table| table.rows[3][HUM] = table.rows[3][HUM].parse::<f32>().unwrap().next_up().to_string());
-    differs("one f32 ulp", &["--float32", "hum"], &next, &widened);
+    let report = differs("one f32 ulp", &["--float32", "hum"], &next, &widened);
+    assert!(report.contains(r#""field":"hum","a":41.000004,"b":41.0}"#), "f32 values are shown as such: {report}");
 }
 
 #[test]
