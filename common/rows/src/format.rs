@@ -166,6 +166,8 @@ pub struct ReadOptions {
     pub delimiter: u8,
     /// Line protocol: the unit of its timestamps.
     pub precision: Unit,
+    /// Line protocol: look at all lines for the columns before reading rows, instead of the first ones.
+    pub scan: bool,
     /// CSV: times are integers of this unit, not RFC 3339.
     pub epoch: Option<Unit>,
     /// CSV and NDJSON: columns whose role and type the caller knows, by name.
@@ -184,6 +186,7 @@ impl Default for ReadOptions {
             header: Header::Typed,
             delimiter: b',',
             precision: Unit::Ns,
+            scan: false,
             epoch: None,
             columns: Vec::new(),
             bad_rows: Box::new(|row| Err(Error::malformed(row.reason))),
@@ -271,6 +274,7 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
         Format::Lp => {
             let decode = DecodeOptions {
                 precision: Some(options.precision).filter(|unit| *unit != Unit::Ns),
+                scan: options.scan,
                 ..DecodeOptions::default()
             };
             Box::new(LpReader::open(&name, reader, file, decode, options.limits, options.end_mark, options.bad_rows)?)
