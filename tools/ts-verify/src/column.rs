@@ -223,20 +223,51 @@ fn texts<T>(
         }
         return Ok(());
     }
+    // As the encoders write them: floats shortest, decimals with all digits of their scale.
+    let mut write = |row: usize, put: &dyn Fn(&mut Vec<u8>)| {
+        put(scratch.clear());
+        each(row, entry(scratch));
+    };
+    match (form, array.data_type()) {
+        (Form::Own, DataType::Float32) => {
+            for (row, value) in array.as_primitive::<Float32Type>().iter().enumerate() {
+                if let Some(value) = value {
+                    write(row, &|out| out.extend_from_slice(zmij::Buffer::new().format(value).as_bytes()));
+                }
+            }
+            return Ok(());
+        }
+        (Form::Own, DataType::Float64) => {
+            for (row, value) in array.as_primitive::<Float64Type>().iter().enumerate() {
+                if let Some(value) = value {
+                    write(row, &|out| out.extend_from_slice(zmij::Buffer::new().format(value).as_bytes()));
+                }
+            }
+            return Ok(());
+        }
+        (Form::Own, DataType::Decimal128(_, scale)) => {
+            for (row, value) in array.as_primitive::<Decimal128Type>().iter().enumerate() {
+                if let Some(value) = value {
+                    write(row, &|out| rows::number::print_decimal(value, *scale, out));
+                }
+            }
+            return Ok(());
+        }
+        _ => {}
+    }
     let mut typed = Scratch::new(0);
     let unit = match array.data_type() {
         DataType::Timestamp(unit, _) => rows::time::Unit::from_arrow(unit),
         _ => rows::time::Unit::S,
     };
     values(array, form, rules, &mut typed, |row, typed| {
-        tag_text(scratch.clear(), typed.value(), unit);
-        each(row, entry(scratch));
+        write(row, &|out| tag_text(out, typed.value(), unit));
         Ok(())
     })
     .context(|| "a tag")
 }
 
-/// The text of a typed tag, as the encoders write it: integers and decimals plain, floats shortest, instants RFC 3339.
+/// The text of a typed tag: integers plain, booleans `true` and `false`, bytes hexadecimal, instants RFC 3339.
 fn tag_text(out: &mut Vec<u8>, canonical: &[u8], unit: rows::time::Unit) {
     match canonical::show(canonical, unit) {
         serde_json::Value::String(text) => out.extend_from_slice(text.as_bytes()),

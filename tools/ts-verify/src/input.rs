@@ -102,6 +102,8 @@ impl Rows {
     /// Opens the rows from their beginning.
     pub fn open(&mut self) -> Result<Box<dyn Reader>> {
         let name = self.name.clone();
+        // Lines may bring a column late: what can be read twice is looked through first.
+        let scan = self.again();
         let source = match &mut self.bytes {
             Bytes::Path(path, run) => {
                 let input = cli::input::open(path, run)?;
@@ -121,6 +123,7 @@ impl Rows {
         let options = ReadOptions {
             from: self.settings.from,
             precision: self.settings.precision,
+            scan,
             end_mark: self.settings.end_mark,
             ..ReadOptions::default()
         };

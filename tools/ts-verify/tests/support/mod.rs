@@ -1,9 +1,10 @@
 //! What the tests of ts-verify share.
 
 use rows::format::{Format, ReadOptions, Source, WriteOptions};
-use rows::{Limits, Reader};
+use rows::{Limits, Reader, Schema};
 use std::io::Cursor;
 use std::path::Path;
+use std::sync::Arc;
 
 fn reader(csv: &str, batch: usize) -> Box<dyn Reader> {
     let limits = Limits { rows: batch, ..Limits::default() };
@@ -11,14 +12,18 @@ fn reader(csv: &str, batch: usize) -> Box<dyn Reader> {
     rows::format::open(source, ReadOptions { limits, from: Some(Format::Csv), ..ReadOptions::default() }).unwrap()
 }
 
-/// Writes typed CSV as another format, in batches of so many rows.
+/// Writes typed CSV as another format, in batches of so many rows. Line protocol gets the measurement `m`.
 pub fn convert(csv: &str, to: Format, batch: usize, path: &Path) {
     let mut reader = reader(csv, batch);
     let out = std::fs::File::create(path).unwrap();
     let options = WriteOptions { to, ..WriteOptions::default() };
-    let mut writer = rows::format::create(out, |_| Ok(()), reader.schema(), options).unwrap();
+    let mut schema = reader.schema();
+    if to == Format::Lp {
+        schema = Arc::new(Schema::new_with_metadata(schema.fields().clone(), rows::role::metadata(Some("m"), None)));
+    }
+    let mut writer = rows::format::create(out, |_| Ok(()), schema.clone(), options).unwrap();
     while let Some(batch) = reader.next().unwrap() {
-        writer.write(&batch).unwrap();
+        writer.write(&batch.with_schema(schema.clone()).unwrap()).unwrap();
     }
     writer.finish().unwrap();
 }
