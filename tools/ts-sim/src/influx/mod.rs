@@ -21,6 +21,8 @@ mod request;
 pub mod rows;
 mod select;
 pub mod server;
+mod sql;
+mod sql_run;
 mod statements;
 pub mod store;
 mod time;

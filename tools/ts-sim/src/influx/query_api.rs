@@ -10,7 +10,7 @@ use super::select::{Place, Stop};
 use super::server::Server;
 use super::time::unit_ns;
 use super::write_api::unauthorized;
-use super::{flux, flux_csv, flux_run, manage, statements};
+use super::{flux, flux_csv, flux_run, manage, sql, sql_run, statements};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::mpsc;
@@ -252,12 +252,93 @@ fn flux_request(request: &Request, v1: bool) -> Result<(String, flux_csv::Dialec
     ))
 }
 
+/// What a v3 query asks for.
+struct Asked {
+    place: Place,
+    text: String,
+    format: Format,
+    content_type: &'static str,
+}
+
+/// Reads `db`, `q` and `format` from the parameters, or from a JSON body.
+fn asked(server: &Server, request: &Request) -> Result<Asked, Reply> {
+    if server.accounts().token(&request.credentials()).is_none() {
+        return Err(Reply::empty(401));
+    }
+    let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let find = |key: &str| {
+        let in_body = body.get(key).and_then(|v| v.as_str()).map(str::to_string);
+        in_body.or_else(|| request.given(key).map(str::to_string))
+    };
+    let missing = |what: &str| Reply::v3_error(400, &format!("missing field `{what}`"), None);
+    let database = find("db").ok_or_else(|| missing("db"))?;
+    let text = find("q").ok_or_else(|| missing("q"))?;
+    if !server.store().databases.contains_key(&database) {
+        return Err(Reply::v3_error(404, &format!("database not found: {database}"), None));
+    }
+    let accept = request.header("accept").unwrap_or_default();
+    let named = find("format").unwrap_or_else(|| {
+        let known = [("jsonl", "jsonl"), ("csv", "csv"), ("parquet", "parquet")];
+        known.iter().find(|(part, _)| accept.contains(part)).map_or("json", |(_, name)| name).to_string()
+    });
+    let (format, content_type) = match named.as_str() {
+        "json" => (Format::Objects { lines: false }, "application/json"),
+        "jsonl" | "json_lines" => (Format::Objects { lines: true }, "application/jsonl"),
+        "csv" => (Format::PlainCsv, "text/csv"),
+        other => return Err(Reply::v3_error(400, &format!("the simulator does not write {other}"), None)),
+    };
+    Ok(Asked { place: Place { database, policy: None }, text, format, content_type })
+}
+
 /// `/api/v3/query_sql`.
-pub fn sql(_server: &Arc<Server>, _request: &Request) -> Reply {
-    Reply::empty(404)
+pub fn sql(server: &Arc<Server>, request: &Request) -> Reply {
+    let Asked { place, text, format, content_type } = match asked(server, request) {
+        Ok(asked) => asked,
+        Err(reply) => return reply,
+    };
+    let query = match sql::parse(&text, server.now()) {
+        Ok(query) => query,
+        Err(why) => return Reply::v3_error(400, &why, None),
+    };
+    if let Err(why) = sql_run::check(server, &place, &query) {
+        return Reply::v3_error(400, &why, None);
+    }
+    let worker = server.clone();
+    stream(content_type, move |out| {
+        let mut answer = Answer::new(format, None, out);
+        match sql_run::run(&worker, &place, &query, &mut answer) {
+            Err(Stop::Gone) => Err(Gone),
+            Ok(()) => answer.finish(),
+            // a table that has gone since the check: what follows is no row of any format
+            Err(Stop::Failed(why)) => {
+                answer.error(&why)?;
+                answer.finish()
+            }
+        }
+    })
 }
 
 /// `/api/v3/query_influxql`.
-pub fn v3_influxql(_server: &Arc<Server>, _request: &Request) -> Reply {
-    Reply::empty(404)
+pub fn v3_influxql(server: &Arc<Server>, request: &Request) -> Reply {
+    let Asked { place, text, format, content_type } = match asked(server, request) {
+        Ok(asked) => asked,
+        Err(reply) => return reply,
+    };
+    let found = match influxql::parse(&text, server.now()) {
+        Ok(found) if found.len() == 1 => found,
+        Ok(_) => return Reply::v3_error(400, "must provide only one InfluxQl statement per query", None),
+        Err(why) => return Reply::v3_error(400, &format!("error in InfluxQL statement: {why}"), None),
+    };
+    let worker = server.clone();
+    stream(content_type, move |out| {
+        let mut answer = Answer::new(format, None, out);
+        for statement in &found {
+            match statements::run(&worker, &place, statement, &mut answer) {
+                Ok(()) => {}
+                Err(Stop::Failed(why)) => answer.error(&why)?,
+                Err(Stop::Gone) => return Err(Gone),
+            }
+        }
+        answer.finish()
+    })
 }
