@@ -24,6 +24,7 @@ pub mod parse;
 pub mod reason;
 pub mod series;
 mod server;
+mod swar;
 pub mod unescape;
 pub mod write;
 

@@ -95,14 +95,18 @@ impl<'a> Iterator for Lines<'a> {
     fn next(&mut self) -> Option<RawLine<'a>> {
         while self.pos < self.buf.len() {
             let start = self.pos;
-            let (end, next) = match line_end(self.buf, start, self.dialect, true, self.max_line) {
-                End::At(lf) => (lf, lf + 1),
-                End::Open => (self.buf.len(), self.buf.len()),
+            let (end, next, simple) = match line_end(self.buf, start, self.dialect, true, self.max_line) {
+                End::First(lf) => (lf, lf + 1, true),
+                End::At(lf) => (lf, lf + 1, false),
+                End::Open => (self.buf.len(), self.buf.len(), false),
             };
             self.pos = next;
             let mut bytes = self.buf.get(start..end).unwrap_or_default();
             let number = self.number;
-            self.number += 1 + memchr::memchr_iter(b'\n', bytes).count() as u64;
+            self.number += 1;
+            if !simple {
+                self.number += memchr::memchr_iter(b'\n', bytes).count() as u64;
+            }
             if let Some((b'\r', head)) = bytes.split_last() {
                 bytes = head;
             }
@@ -131,7 +135,7 @@ pub fn whole_lines(buf: &[u8], dialect: Dialect, at_end: bool, max_line: usize) 
     let mut pos = 0;
     while pos < buf.len() {
         match line_end(buf, pos, dialect, false, max_line) {
-            End::At(lf) => pos = lf + 1,
+            End::First(lf) | End::At(lf) => pos = lf + 1,
             End::Open => break,
         }
     }
@@ -145,6 +149,8 @@ pub(crate) fn is_blank(b: u8) -> bool {
 /// Where a line ends.
 #[derive(Debug, PartialEq, Eq)]
 enum End {
+    /// At this line feed, which is the first.
+    First(usize),
     /// At this line feed.
     At(usize),
     /// Not within the buffer.
@@ -162,7 +168,7 @@ fn line_end(buf: &[u8], start: usize, dialect: Dialect, at_end: bool, max_line: 
     let End::At(lf) = line_feed_from(buf, start) else { return End::Open };
     let first = buf.get(start..lf).unwrap_or_default();
     if memchr2(b'"', b'\\', first).is_none() || first.iter().find(|b| !is_blank(**b)) == Some(&b'#') {
-        return End::At(lf);
+        return End::First(lf);
     }
     let mut scan = Scan { buf, pos: start };
     match scan.line(dialect, at_end, max_line) {

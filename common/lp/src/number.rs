@@ -1,5 +1,6 @@
 //! Numbers, exactly as each dialect reads them (dossier influxdb 1.4). No allocation, no copy.
 
+use crate::swar::{eight_digits, find_no_digit};
 use crate::{BadLine, Dialect, Kind, Reason};
 
 /// Finds the end of the number that starts at `at` and what kind it is. Ends at `,`, space or the end of the line.
@@ -75,11 +76,8 @@ pub(crate) fn scan(line: &[u8], at: usize, dialect: Dialect) -> Result<(usize, K
     Ok((i, Kind::Float))
 }
 
-fn digits(line: &[u8], mut i: usize) -> usize {
-    while line.get(i).is_some_and(u8::is_ascii_digit) {
-        i += 1;
-    }
-    i
+fn digits(line: &[u8], i: usize) -> usize {
+    find_no_digit(line, i)
 }
 
 fn ends(line: &[u8], i: usize) -> bool {
@@ -115,9 +113,16 @@ pub(crate) fn parse_u64(digits: &[u8]) -> Option<u64> {
     }
     if digits.len() <= 19 {
         // Nineteen digits cannot overflow u64.
-        let mut v = 0u64;
-        for d in digits {
-            v = v.wrapping_mul(10).wrapping_add(u64::from(digit(*d)?));
+        if find_no_digit(digits, 0) < digits.len() {
+            return None;
+        }
+        let (mut v, mut at) = (0u64, 0);
+        while let Some(eight) = eight_digits(digits, at) {
+            v = v.wrapping_mul(100_000_000).wrapping_add(eight);
+            at += 8;
+        }
+        for d in digits.get(at..).unwrap_or_default() {
+            v = v.wrapping_mul(10).wrapping_add(u64::from(d & 15));
         }
         return Some(v);
     }

@@ -3,6 +3,7 @@
 use memchr::memchr2;
 
 use crate::number::{parse_f64, parse_i64, parse_u64, scan};
+use crate::swar::{find_class, find_no_digit};
 use crate::{BadLine, Dialect, Element, Reason};
 
 /// What a field is, as its spelling says.
@@ -153,7 +154,16 @@ impl Parser {
         let none = Span { from: 0, to: 0 };
         let (series, measurement) = (none, none);
         let numbers = dialect;
-        Parser { dialect, numbers, tags: Vec::new(), fields: Vec::new(), series, measurement, time: None, backslash: false }
+        Parser {
+            dialect,
+            numbers,
+            tags: Vec::new(),
+            fields: Vec::new(),
+            series,
+            measurement,
+            time: None,
+            backslash: false,
+        }
     }
 
     /// Reads `7u`, `.5` and `5.` whatever the dialect: what they mean is no question, only who accepts them.
@@ -284,9 +294,7 @@ impl Cursor<'_> {
         };
         let from = self.pos;
         loop {
-            let rest = self.line.get(self.pos..).unwrap_or_default();
-            let run = rest.iter().position(|b| CLASS[*b as usize] & stops != 0).unwrap_or(rest.len());
-            self.pos += run;
+            self.pos = find_class(self.line, self.pos, &CLASS, stops);
             match self.peek() {
                 Some(b'\\') => self.escaped(element)?,
                 Some(b'\n') => return self.fail(Reason::LineFeed(element)),
@@ -419,9 +427,7 @@ impl Cursor<'_> {
         if self.peek() == Some(b'-') {
             self.pos += 1;
         }
-        while self.peek().is_some_and(|b| b.is_ascii_digit()) {
-            self.pos += 1;
-        }
+        self.pos = find_no_digit(self.line, self.pos);
         if !matches!(self.peek(), None | Some(b' ')) {
             return self.fail(Reason::BadTimestamp);
         }
