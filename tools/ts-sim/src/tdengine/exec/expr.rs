@@ -205,7 +205,7 @@ fn cast(value: Value<'_>, ty: Type) -> Value<'static> {
     let double = value.double().or_else(|| parsed.parse().ok()).unwrap_or(0.0);
     let whole = value.integer().or_else(|| parsed.parse().ok()).unwrap_or(double as i128);
     match ty.kind {
-        Kind::Bool => Value::Bool(if parsed.eq_ignore_ascii_case("true") { true } else { double != 0.0 }),
+        Kind::Bool => Value::Bool(parsed.eq_ignore_ascii_case("true") || double != 0.0),
         Kind::Float => Value::Float(double as f32),
         Kind::Double => Value::Double(double),
         Kind::Timestamp => Value::Time(whole as i64),
