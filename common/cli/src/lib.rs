@@ -79,6 +79,10 @@ fn usage(tool: &'static Tool, error: &clap::Error) -> u8 {
 /// A panic is a bug: say so in one line (exit 70), without a secret that might stand in the arguments.
 fn install_panic_hook(name: &'static str) {
     std::panic::set_hook(Box::new(move |info| {
+        // A foreign decoder on damaged input: that becomes an error.
+        if fault::guarded() {
+            return;
+        }
         let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
         let text = info
             .payload()

@@ -3,8 +3,10 @@
 //! The kind alone decides the exit code and whether a caller may try again; nobody matches on forty variants, and
 //! everybody needs the code. The table of exit codes is printed in every `--help`, from [`Kind::ALL`].
 
+mod guard;
 mod secret;
 
+pub use guard::{guard, guarded};
 pub use secret::Secret;
 
 use std::fmt;

@@ -5,7 +5,7 @@ use crate::{Limits, RecordBatch, Schema, SchemaRef};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef};
 use arrow_schema::DataType;
-use fault::Result;
+use fault::{Kind, Result};
 
 /// Bytes that the rows of this batch take: for slices only the slice, for dictionaries the keys and the values once.
 pub fn slice_bytes(batch: &RecordBatch) -> usize {
@@ -104,7 +104,9 @@ impl Cutter {
                 return Ok(Some(batch));
             }
             let Some(slice) = self.raw.as_mut().and_then(Iterator::next) else { return Ok(None) };
-            self.ready = Some(rechunk(self.foreign.convert(&slice)?, self.limits));
+            // What a library decoded, not what we built: a batch that is not of its schema is damaged input.
+            let batch = self.foreign.convert(&slice).map_err(|error| error.with_kind(Kind::Malformed))?;
+            self.ready = Some(rechunk(batch, self.limits));
         }
     }
 }

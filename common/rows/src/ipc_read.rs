@@ -10,7 +10,8 @@ use arrow_array::ArrayRef;
 use arrow_buffer::{Buffer, MutableBuffer};
 use arrow_ipc::MessageHeader;
 use arrow_ipc::reader::{read_dictionary, read_record_batch};
-use fault::{Error, Kind, Result};
+use arrow_schema::ArrowError;
+use fault::{Error, Kind, Result, guard};
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::Arc;
@@ -47,7 +48,7 @@ impl IpcReader {
         let Some(schema) = parsed.header_as_schema() else {
             return Err(frames.malformed("the stream does not begin with a schema"));
         };
-        let schema = arrow_ipc::convert::try_fb_to_schema(schema).map_err(|error| frames.damaged(error))?;
+        let schema = frames.guarded(|| arrow_ipc::convert::try_fb_to_schema(schema))?;
         let cutter = Cutter::new(&schema, limits).map_err(|error| error.context(name))?;
         Ok(IpcReader { frames, schema: Arc::new(schema), dictionaries: HashMap::new(), cutter, done: false })
     }
@@ -56,18 +57,19 @@ impl IpcReader {
     fn decode(&mut self, message: &Message) -> Result<Option<RecordBatch>> {
         let parsed = self.frames.parse(message)?;
         let version = parsed.version();
+        let frames = &self.frames;
         if let Some(batch) = parsed.header_as_record_batch() {
-            let batch =
-                read_record_batch(&message.body, batch, self.schema.clone(), &self.dictionaries, None, &version);
-            return batch.map(Some).map_err(|error| self.frames.damaged(error));
+            let (schema, dictionaries) = (self.schema.clone(), &self.dictionaries);
+            let read = || read_record_batch(&message.body, batch, schema, dictionaries, None, &version);
+            return frames.guarded(read).map(Some);
         }
         match parsed.header_as_dictionary_batch() {
             Some(batch) => {
-                read_dictionary(&message.body, batch, &self.schema, &mut self.dictionaries, &version)
-                    .map_err(|error| self.frames.damaged(error))?;
+                let (schema, dictionaries) = (&self.schema, &mut self.dictionaries);
+                frames.guarded(|| read_dictionary(&message.body, batch, schema, dictionaries, &version))?;
                 Ok(None)
             }
-            None => Err(self.frames.malformed("a second schema within the stream")),
+            None => Err(frames.malformed("a second schema within the stream")),
         }
     }
 }
@@ -135,6 +137,13 @@ impl Frames {
 
     fn damaged(&self, error: impl std::fmt::Display) -> Error {
         self.malformed(&format!("damaged message: {error}"))
+    }
+
+    /// Runs arrow-ipc on what [`Frames::check`] let through; it still asserts things that damaged data breaks.
+    fn guarded<T>(&self, read: impl FnOnce() -> std::result::Result<T, ArrowError>) -> Result<T> {
+        let result =
+            guard(|| Ok(read())).map_err(|error| error.context(format!("{}: byte {}", self.name, self.offset)))?;
+        result.map_err(|error| self.damaged(error))
     }
 
     fn parse<'a>(&self, message: &'a Message) -> Result<arrow_ipc::Message<'a>> {

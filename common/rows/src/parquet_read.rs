@@ -2,12 +2,11 @@
 
 use crate::batch::Cutter;
 use crate::{Limits, Reader, RecordBatch, SchemaRef};
-use fault::{Error, Kind, Result};
+use fault::{Error, Kind, Result, guard};
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use parquet::errors::ParquetError;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 
@@ -28,9 +27,9 @@ pub struct ParquetReader {
 impl ParquetReader {
     /// Reads the footer.
     pub fn open(name: &str, file: File, limits: Limits) -> Result<ParquetReader> {
-        check_ends(name, &file)?;
-        let metadata =
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|error| failed(name, error))?;
+        let length = check_ends(name, &file)?;
+        let metadata = guarded(name, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
+        check_ranges(name, metadata.metadata(), length)?;
         let cutter = Cutter::new(metadata.schema(), limits).map_err(|error| error.context(name))?;
         Ok(ParquetReader { name: name.to_owned(), file, metadata, cutter, limits, current: None, next_group: 0 })
     }
@@ -41,11 +40,13 @@ impl ParquetReader {
         let Some(group) = groups.get(self.next_group) else { return Ok(None) };
         let (rows, batch) = (group.num_rows(), batch_rows(group, self.limits));
         let file = self.file.try_clone().map_err(|error| Error::io(format!("cannot read {}", self.name), error))?;
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.metadata.clone())
-            .with_row_groups(vec![self.next_group])
-            .with_batch_size(batch)
-            .build()
-            .map_err(|error| failed(&self.name, error))?;
+        let (metadata, at) = (self.metadata.clone(), self.next_group);
+        let reader = guarded(&self.name, || {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+                .with_row_groups(vec![at])
+                .with_batch_size(batch)
+                .build()
+        })?;
         self.next_group += 1;
         Ok(Some((reader, rows)))
     }
@@ -68,17 +69,10 @@ impl Reader for ParquetReader {
                 }
                 continue;
             };
-            match reader.next() {
-                Some(Ok(batch)) => {
+            match guarded(&self.name, || reader.next().transpose())? {
+                Some(batch) => {
                     *owed -= batch.num_rows() as i64;
                     self.cutter.push(batch);
-                }
-                Some(Err(error)) => {
-                    return Err(Error::caused(
-                        Kind::Malformed,
-                        format!("{}: row group {} is damaged", self.name, self.next_group),
-                        error,
-                    ));
                 }
                 None if *owed != 0 => {
                     let what = format!(
@@ -112,7 +106,7 @@ fn batch_rows(group: &RowGroupMetaData, limits: Limits) -> usize {
 }
 
 /// A file that begins as Parquet does but does not end so was cut.
-fn check_ends(name: &str, file: &File) -> Result<()> {
+fn check_ends(name: &str, file: &File) -> Result<u64> {
     let failed = |error| Error::io(format!("cannot read {name}"), error);
     let length = file.metadata().map_err(failed)?.len();
     let mut reader = file;
@@ -134,18 +128,44 @@ fn check_ends(name: &str, file: &File) -> Result<()> {
             format!("{name}: the Parquet file is cut after {length} bytes: its footer is missing"),
         ));
     }
+    Ok(length)
+}
+
+/// Every column must lie within the file: the decoder allocates and reads what the footer says.
+fn check_ranges(name: &str, metadata: &ParquetMetaData, length: u64) -> Result<()> {
+    for (at, group) in metadata.row_groups().iter().enumerate() {
+        for column in group.columns() {
+            let start = column.dictionary_page_offset().unwrap_or(column.data_page_offset());
+            let end = start.checked_add(column.compressed_size()).and_then(|end| u64::try_from(end).ok());
+            let positive = start >= 0 && column.compressed_size() >= 0 && column.data_page_offset() >= 0;
+            if !positive || group.num_rows() < 0 || column.num_values() < 0 || end.is_none_or(|end| end > length) {
+                let column = column.column_path();
+                return Err(Error::malformed(format!(
+                    "{name}: damaged Parquet file: column {column} of row group {at} lies outside the file"
+                )));
+            }
+        }
+    }
     Ok(())
 }
 
-fn failed(name: &str, error: ParquetError) -> Error {
-    match error {
-        ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
-            Ok(error) if error.kind() != std::io::ErrorKind::UnexpectedEof => {
-                Error::io(format!("cannot read {name}"), *error)
+/// Runs the decoder, which asserts things that damaged data breaks. An I/O error anywhere in its error keeps its kind.
+fn guarded<T, E: std::error::Error + Send + Sync + 'static>(
+    name: &str,
+    read: impl FnOnce() -> std::result::Result<T, E>,
+) -> Result<T> {
+    let error = match guard(|| Ok(read())).map_err(|error| error.context(name))? {
+        Ok(value) => return Ok(value),
+        Err(error) => error,
+    };
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
+            if io.kind() != std::io::ErrorKind::UnexpectedEof {
+                return Err(Error::caused(Kind::LocalIo, format!("cannot read {name}"), error));
             }
-            Ok(error) => Error::caused(Kind::Malformed, format!("{name}: damaged Parquet file"), *error),
-            Err(inner) => Error::caused(Kind::Malformed, format!("{name}: damaged Parquet file"), inner),
-        },
-        error => Error::caused(Kind::Malformed, format!("{name}: damaged Parquet file"), error),
+        }
+        cause = inner.source();
     }
+    Err(Error::caused(Kind::Malformed, format!("{name}: damaged Parquet file"), error))
 }

@@ -27,5 +27,6 @@ pub fn spool(mut reader: impl Read) -> Result<File> {
 /// An empty temporary file that disappears with its last handle, for a writer that must be read back.
 pub fn temporary() -> Result<File> {
     let directory = std::env::temp_dir();
-    tempfile::tempfile().map_err(|error| Error::io(format!("cannot create a temporary file in {}", directory.display()), error))
+    tempfile::tempfile()
+        .map_err(|error| Error::io(format!("cannot create a temporary file in {}", directory.display()), error))
 }

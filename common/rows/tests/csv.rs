@@ -22,7 +22,7 @@ fn columns(batch: &RecordBatch) -> Vec<Column> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(300) })]
+    #![proptest_config(config(300))]
 
     #[test]
     fn every_value_comes_back(batch in any_batch(true), times in 1usize..4, rows in 1usize..10, bytes in 1usize..400, end_mark: bool, null: bool) {

@@ -164,7 +164,7 @@ fn write_errors_keep_their_kind() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(config(200))]
 
     #[test]
     fn a_cut_compressed_stream_is_incomplete(rows in 0i64..300, gzip: bool, at: Index) {

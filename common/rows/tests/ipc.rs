@@ -27,7 +27,7 @@ fn file(batch: &RecordBatch, times: usize) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(config(200))]
 
     #[test]
     fn every_value_comes_back(batch in any_batch(true), times in 1usize..4, compression in compressions(), rows in 1usize..10) {

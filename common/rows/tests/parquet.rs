@@ -15,7 +15,7 @@ use testkit::proptest::prelude::*;
 use testkit::proptest::sample::Index;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
+    #![proptest_config(config(100))]
 
     #[test]
     fn every_value_comes_back(batch in any_batch(true), times in 1usize..4, codec in 0usize..5, rows in 1usize..10) {

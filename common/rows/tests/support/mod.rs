@@ -15,6 +15,12 @@ use std::io::{Cursor, Read, Write};
 use std::sync::{Arc, Mutex};
 use testkit::proptest::prelude::*;
 
+/// `cases` of a property, or as many as `PROPTEST_CASES` says for a longer search.
+pub fn config(cases: u32) -> ProptestConfig {
+    let asked = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok());
+    ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(asked.unwrap_or(cases)) }
+}
+
 pub const UNITS: [Unit; 4] = [Unit::S, Unit::Ms, Unit::Us, Unit::Ns];
 
 pub fn any_type() -> impl Strategy<Value = Type> {
