@@ -112,6 +112,30 @@ fn cut_dropped(message: &str) -> (&str, Option<u64>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use testkit::proptest;
+    use testkit::proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_body_is_taken_apart_without_a_panic(body in proptest::collection::vec(any::<u8>(), 0..300), text in ".*") {
+            parse(&body);
+            for wrapped in [
+                serde_json::json!({ "error": text }),
+                serde_json::json!({ "error": format!("unable to parse '{text}': x dropped=1{text}"), "line": 0 }),
+            ] {
+                parse(wrapped.to_string().as_bytes());
+            }
+        }
+
+        /// Whatever a line holds (but the words of the message after a line feed), it is found in the reply again.
+        #[test]
+        fn quoted_lines_are_found(lines in proptest::collection::vec("[^'\n]{1,40}", 1..5)) {
+            let list: Vec<String> = lines.iter().map(|line| format!("unable to parse '{line}': bad timestamp")).collect();
+            let body = serde_json::json!({ "error": format!("partial write: {} dropped=0", list.join("\n")) });
+            let named: Vec<Which> = parse(body.to_string().as_bytes()).named.into_iter().map(|named| named.line).collect();
+            prop_assert_eq!(named, lines.into_iter().map(Which::Text).collect::<Vec<_>>());
+        }
+    }
 
     #[test]
     fn a_v1_partial_write_names_its_lines_and_counts() {

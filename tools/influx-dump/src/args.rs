@@ -15,14 +15,8 @@ use std::time::Duration;
 /// InfluxDB into rows.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
-    #[command(flatten)]
-    pub source: SourceArgs,
-    #[command(flatten)]
-    pub tls: TlsArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
     /// Measurements to read; globs (*, ?, [ab], {a,b}); repeatable (default: all)
-    #[arg(short = None, long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB")]
     pub measurement: Vec<String>,
     /// Only rows from this time on (2024-01-01, 2024-01-01T00:00:00Z, 1704067200000ms)
     #[arg(long, value_name = "TIME")]
@@ -70,6 +64,12 @@ pub struct Args {
     pub batch: BatchArgs,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
+    #[command(flatten)]
+    pub source: SourceArgs,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
 }
 
 /// What the arguments come to.

@@ -24,15 +24,6 @@ pub struct Args {
     /// Measurement of rows in other formats, if they do not carry one
     #[arg(long, value_name = "NAME")]
     pub measurement: Option<String>,
-    #[command(flatten)]
-    pub target: TargetArgs,
-    #[command(flatten)]
-    pub tls: TlsArgs,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    /// Requests in flight (default: 2; 8 for version 3, which acknowledges once a second)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub concurrency: Option<u16>,
     /// Lines in a request, at most (default: 5000; 10000 for version 3)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), hide_short_help = true)]
     pub batch_rows: Option<u32>,
@@ -42,9 +33,6 @@ pub struct Args {
     /// Keep the order of lines of one series, or not: with `none` any free connection takes the next batch
     #[arg(long, value_enum, default_value_t = Order::Series, hide_short_help = true)]
     pub order: Order,
-    /// Compression of requests, 0 to 9 (default: 1; 0 to this machine itself)
-    #[arg(long, value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
-    pub gzip: Option<u8>,
     #[command(flatten)]
     pub rejects: RejectArgs,
     /// Send lines as they are: a malformed one may stop a server
@@ -61,6 +49,18 @@ pub struct Args {
     pub dry_run: bool,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
+    #[command(flatten)]
+    pub target: TargetArgs,
+    #[command(flatten)]
+    pub tls: TlsArgs,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    /// Requests in flight (default: 2; 8 for version 3, which acknowledges once a second)
+    #[arg(long, help_heading = "Connection options", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: Option<u16>,
+    /// Compression of requests, 0 to 9 (default: 1; 0 to this machine itself)
+    #[arg(long, help_heading = "Connection options", value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
+    pub gzip: Option<u8>,
 }
 
 /// What order is kept.
