@@ -3,6 +3,7 @@
 //! Catalog texts are compared exactly: a name in the catalog has the case that it was created with.
 
 use crate::client::Client;
+use crate::connector::Code;
 use crate::retry::{Failure, Result};
 use crate::sql::{filter, name, string, table};
 use crate::types::{Column, Type};
@@ -118,7 +119,7 @@ pub fn unit(client: &mut Client, database: &str) -> Result<Unit> {
         Some(found) => Ok(found.unit),
         None => {
             let names: Vec<&str> = all.iter().map(|found| found.name.as_str()).collect();
-            Err(Failure::from(Error::new(Kind::Refused, format!("no such database: {database} (there are: {})", names.join(", ")))))
+            Err(Failure::from(Error::new(Kind::Refused, format!("no such database: {database}: there are {}{}", names.join(", "), Code::Database.note()))))
         }
     }
 }

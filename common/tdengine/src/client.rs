@@ -1,5 +1,6 @@
 //! A connection to TDengine, WebSocket or REST behind one face.
 
+use crate::connector::Code;
 use crate::request::Login;
 use crate::retry::Result;
 use crate::types::{Column, Rows};
@@ -37,10 +38,11 @@ impl Config {
     /// From a URL (`tdengine://user@host:6041/db`, `tdengine+http://…`) and secrets given apart; those win. A token in
     /// the URL is one of the vendor's cloud, a token given apart is a bearer token (server 3.4).
     pub fn new(url: &str, password: Option<Secret>, token: Option<Secret>, options: Options) -> fault::Result<Config> {
-        let endpoint = Endpoint::parse(url, &[SYSTEM])?;
-        endpoint.refuse_unknown_params(&["timezone"])?;
+        let endpoint = Endpoint::parse(url, &[SYSTEM]).map_err(|error| Error::new(error.kind(), format!("{error}{}", Code::Parameter.note())))?;
+        let coded = |error: Error| Error::new(error.kind(), format!("{error}{}", Code::Parameter.note()));
+        endpoint.refuse_unknown_params(&["timezone"]).map_err(coded)?;
         if endpoint.path.len() > 1 {
-            return Err(Error::usage(format!("{endpoint}: the path names more than a database")));
+            return Err(coded(Error::usage(format!("{endpoint}: the path names more than a database"))));
         }
         let login = Login {
             user: endpoint.user.clone().unwrap_or_else(|| DEFAULT_USER.to_owned()),

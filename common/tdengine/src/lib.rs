@@ -9,6 +9,7 @@ pub mod block2;
 pub mod build;
 pub mod catalog;
 pub mod client;
+pub mod connector;
 pub mod json;
 pub mod reply;
 pub mod request;

@@ -130,6 +130,7 @@ pub struct Stream<R = ReplyBody> {
     builders: Vec<Builder>,
     scratch: Vec<u8>,
     ended: bool,
+    broken: bool,
     /// The columns; how they are read may be changed before the first batch.
     pub columns: Vec<Column>,
     /// The unit of times.
@@ -146,7 +147,7 @@ impl<R: Read> Stream<R> {
             None => guess_unit(&columns, first.as_deref())?,
         };
         let ended = first.is_none();
-        Ok(Stream { body, first, builders: Vec::new(), scratch: Vec::new(), ended, columns, unit })
+        Ok(Stream { body, first, builders: Vec::new(), scratch: Vec::new(), ended, broken: false, columns, unit })
     }
 
     /// The next rows; `None` once the reply's end has been checked.
@@ -154,6 +155,15 @@ impl<R: Read> Stream<R> {
         if self.ended {
             return Ok(None);
         }
+        if self.broken {
+            return Err(Failure::from(Error::new(Kind::Source, "the result broke before")));
+        }
+        let rows = self.read();
+        self.broken = rows.is_err();
+        rows
+    }
+
+    fn read(&mut self) -> Result<Option<Rows>> {
         if self.builders.is_empty() {
             self.builders = self.columns.iter().map(|column| Builder::new(column.clone(), self.unit)).collect();
         }

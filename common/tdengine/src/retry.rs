@@ -1,5 +1,6 @@
 //! A verdict for every server code (8.1, 8.2), and the failure type of this crate that carries it.
 
+use crate::connector::Code;
 use fault::{Error, Kind};
 use net::Side;
 use std::fmt;
@@ -193,7 +194,10 @@ impl Failure {
     /// From a transport failure.
     pub fn net(failure: net::Failure, side: Side) -> Failure {
         let action = if failure.what().transient() { Action::Retry } else { Action::Refuse };
-        Failure { action, code: None, after: None, error: failure.error(side) }
+        let note = Code::of(failure.what()).map(Code::note).unwrap_or_default();
+        let error = failure.error(side);
+        let error = Error::new(error.kind(), format!("{error}{note}"));
+        Failure { action, code: None, after: None, error }
     }
 
     /// The peer does not keep to the protocol: a fresh connection may.

@@ -1,5 +1,6 @@
 //! TDengine's column types, and ours for them.
 
+use crate::connector::Code;
 use arrow_schema::{DataType, Field};
 use fault::{Error, Kind, Result};
 use rows::time::Unit;
@@ -63,7 +64,7 @@ impl Type {
             18 => Type::Blob,
             20 => Type::Geometry,
             21 => Type::Decimal64,
-            _ => return Err(Error::new(Kind::Refused, format!("type number {number} is unknown to this version of the client"))),
+            _ => return Err(Error::new(Kind::Refused, format!("type number {number} is unknown to this version{}", Code::UnknownType.note()))),
         })
     }
 
@@ -107,7 +108,7 @@ impl Type {
                     _ => Err(Error::new(Kind::Refused, format!("type {name}: no precision and scale"))),
                 }
             }
-            _ => Err(Error::new(Kind::Refused, format!("type {name} is unknown to this version of the client"))),
+            _ => Err(Error::new(Kind::Refused, format!("type {name} is unknown to this version{}", Code::UnknownType.note()))),
         }
     }
 

@@ -174,7 +174,13 @@ impl Stream<'_> {
 
     /// The next rows, or `None` once the server has said that there are no more.
     pub fn next(&mut self) -> Result<Option<Rows>> {
-        let Some(id) = self.asked.take().filter(|_| !self.done) else { return Ok(None) };
+        if self.done {
+            return Ok(None);
+        }
+        // Nothing asked and not done: it broke before, and a broken result has no end.
+        let Some(id) = self.asked.take() else {
+            return Err(Failure::protocol("the result broke before", self.session.config.options.side));
+        };
         if self.binary { self.next_raw(id) } else { self.next_fetched(id) }
     }
 

@@ -159,6 +159,9 @@ impl Args {
         if self.columns.as_ref().is_some_and(|all| all.iter().all(String::is_empty)) {
             return Err(Error::usage("--columns names no column"));
         }
+        if self.query.as_ref().is_some_and(|sql| sql.trim().is_empty()) {
+            return Err(Error::usage(format!("--query is empty{}", tdengine::connector::Code::EmptySql.note())));
+        }
         if self.output_dir.is_some() && self.query.is_some() {
             return Err(Error::usage("--output-dir is for tables: use -o with --query"));
         }

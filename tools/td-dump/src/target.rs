@@ -6,6 +6,7 @@ use fault::{Error, Kind, Result};
 use globset::{GlobBuilder, GlobMatcher};
 use rows::time::Unit;
 use tdengine::catalog::{self, Described, Shape, TableKind};
+use tdengine::connector::Code;
 use tdengine::sql;
 
 /// A table to read.
@@ -45,7 +46,7 @@ pub fn database(session: &mut Session, wanted: Option<&str>) -> Result<String> {
     }
     let all = session.repeat(catalog::databases)?;
     let names: Vec<&str> = all.iter().map(|found| found.name.as_str()).collect();
-    Err(Error::usage(format!("no database: name it in the URL (tdengine://host:6041/NAME) or with --database; there are: {}", names.join(", "))))
+    Err(Error::usage(format!("no database: name it in the URL (tdengine://host:6041/NAME) or with --database; there are {}{}", names.join(", "), Code::Database.note())))
 }
 
 /// Every table that the arguments name, in the order of their names, each once.
@@ -62,7 +63,7 @@ pub fn resolve(session: &mut Session, args: &Args, database: &str) -> Result<Vec
             match session.repeat(|client| catalog::kind(client, database, pattern))? {
                 Some(TableKind::Child(stable)) => add_child(&mut found, stable, pattern.clone()),
                 Some(kind) => add(&mut found, pattern.clone(), kind),
-                None => return Err(Error::new(Kind::Refused, format!("no such table: {pattern} in database {database} (td-dump --list shows what is there)"))),
+                None => return Err(Error::new(Kind::Refused, format!("no such table: {pattern} in database {database}: td-dump --list shows what is there{}", Code::Table.note()))),
             }
             continue;
         }
@@ -76,7 +77,7 @@ pub fn resolve(session: &mut Session, args: &Args, database: &str) -> Result<Vec
             any = add_matching_children(session, database, &matcher, &mut found)?;
         }
         if !any {
-            return Err(Error::new(Kind::Refused, format!("no table of database {database} matches {pattern}")));
+            return Err(Error::new(Kind::Refused, format!("no table of database {database} matches {pattern}{}", Code::Table.note())));
         }
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -150,7 +151,7 @@ fn add_matching_children(
 fn choose(mut shape: Shape, args: &Args, table: &str) -> Result<Shape> {
     let missing = |what: &str, name: &str, all: &[Described]| {
         let names: Vec<&str> = all.iter().map(|column| column.name.as_str()).collect();
-        Error::usage(format!("table {table} has no {what} {name}: there are {}", names.join(", ")))
+        Error::usage(format!("table {table} has no {what} {name}: there are {}{}", names.join(", "), Code::Column.note()))
     };
     if let Some(wanted) = &args.columns {
         let mut chosen = Vec::new();
