@@ -256,8 +256,9 @@ fn texts<T>(
         _ => {}
     }
     let mut typed = Scratch::new(0);
-    let unit = match array.data_type() {
-        DataType::Timestamp(unit, _) => rows::time::Unit::from_arrow(unit),
+    let unit = match (form, array.data_type()) {
+        (Form::Timestamp(unit), _) => unit,
+        (_, DataType::Timestamp(unit, _)) => rows::time::Unit::from_arrow(unit),
         _ => rows::time::Unit::S,
     };
     values(array, form, rules, &mut typed, |row, typed| {

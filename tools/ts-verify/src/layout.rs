@@ -306,7 +306,10 @@ pub fn agree(a: &mut Layout, b: &mut Layout, mapping: &Mapping, options: Options
             };
             if let Some(form) = need {
                 (x.form, y.form) = (form, form);
-                agreements.push(Agreement { name: x.name.clone(), a: x.declared, b: y.declared, form });
+                // A tag is a text in most systems: that is no change of its type.
+                if !tags {
+                    agreements.push(Agreement { name: x.name.clone(), a: x.declared, b: y.declared, form });
+                }
             }
         }
     }

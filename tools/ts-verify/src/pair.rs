@@ -157,8 +157,13 @@ fn open(args: &PairArgs, rows: bool, classes: &Classes, run: &Run) -> Result<Pai
     let (a, b) = args.specs()?;
     let mut options = args.equal.options(&args.map)?;
     let mapping = args.map.mapping(classes.allows(Class::TagFieldRole))?;
-    let a = Input::open(&a, args.read.settings(args.from_a), rows, Kind::Source, run)?;
-    let b = Input::open(&b, args.read.settings(args.from_b), rows, Kind::Target, run)?;
+    // At once: two commands, or two ends of pipes, need not wait for each other.
+    let (a, b) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| Input::open(&b, args.read.settings(args.from_b), rows, Kind::Target, run));
+        let a = Input::open(&a, args.read.settings(args.from_a), rows, Kind::Source, run);
+        (a, other.join())
+    });
+    let (a, b) = (a?, b.unwrap_or_else(|_| Err(Error::new(Kind::Bug, "a thread panicked")))?);
     let memory = args.equal.max_memory;
     let (mut agreements, mut conflicts) = (Vec::new(), Vec::new());
     let (a, b) = match (a, b) {

@@ -12,45 +12,52 @@ use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// A duplicate-proof record of the instants seen in one series: disjoint intervals, in which an instant *may* have been
-/// seen. Input in time order, ascending or descending, by whole windows or not, needs one or a few.
+/// seen. Input in time order, or in whole windows in any order, needs one or a few.
 #[derive(Clone, Debug, Default)]
 struct Seen {
-    runs: Vec<(i128, i128)>,
+    runs: Vec<Run>,
     current: usize,
 }
 
-/// Intervals per series, at most. Beyond, neighbours grow together, which costs a second look and no exactness.
-const RUNS: usize = 64;
+#[derive(Clone, Copy, Debug)]
+struct Run {
+    low: i128,
+    high: i128,
+    /// The last distance between two instants.
+    step: i128,
+}
+
+/// Intervals per series, at most. Beyond, they grow over gaps, which costs a second look and no exactness.
+const RUNS: usize = 16;
+
+/// A gap of so many steps begins another interval: the rows of another window may come in between later.
+const GAP: i128 = 64;
 
 impl Seen {
     /// Notes an instant. False: certainly new. True: it may have been there before.
     fn again(&mut self, at: i128) -> bool {
-        if let Some(&(low, high)) = self.runs.get(self.current) {
-            let next = self.runs.get(self.current + 1).map_or(i128::MAX, |run| run.0);
-            if at > high && at < next {
-                self.runs[self.current].1 = at;
-                return false;
-            }
-            let before = if self.current == 0 { i128::MIN } else { self.runs[self.current - 1].1 };
-            if at < low && at > before {
-                self.runs[self.current].0 = at;
+        let next = self.runs.get(self.current + 1).map_or(i128::MAX, |run| run.low);
+        if let Some(run) = self.runs.get_mut(self.current) {
+            let step = at - run.high;
+            if step > 0 && at < next && (run.step == 0 || step <= run.step.saturating_mul(GAP)) {
+                (run.high, run.step) = (at, step);
                 return false;
             }
         }
         // The first run that does not end before the instant.
-        let place = self.runs.partition_point(|run| run.1 < at);
-        if self.runs.get(place).is_some_and(|run| run.0 <= at) {
+        let place = self.runs.partition_point(|run| run.high < at);
+        if self.runs.get(place).is_some_and(|run| run.low <= at) {
             self.current = place;
             return true;
         }
         if self.runs.len() < RUNS {
-            self.runs.insert(place, (at, at));
+            self.runs.insert(place, Run { low: at, high: at, step: 0 });
             self.current = place;
-        } else if place > 0 {
-            self.runs[place - 1].1 = at;
+        } else if let Some(before) = place.checked_sub(1).and_then(|before| self.runs.get_mut(before)) {
+            before.high = at;
             self.current = place - 1;
-        } else {
-            self.runs[0].0 = at;
+        } else if let Some(first) = self.runs.first_mut() {
+            first.low = at;
             self.current = 0;
         }
         false
@@ -127,7 +134,11 @@ impl Table {
 
     /// Notes that the series has a row at this instant. True: it may have had one before.
     pub fn again(&mut self, series: u32, time: i128) -> bool {
-        self.series.get_mut(series as usize).is_none_or(|series| series.seen.again(time))
+        let Some(series) = self.series.get_mut(series as usize) else { return true };
+        let runs = series.seen.runs.capacity();
+        let again = series.seen.again(time);
+        self.bytes += (series.seen.runs.capacity() - runs) * std::mem::size_of::<Run>();
+        again
     }
 
     fn hash_series(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
@@ -206,5 +217,51 @@ impl Table {
         let entry = |scratch: &Scratch| text = Some(String::from_utf8_lossy(scratch.value()).into_owned());
         tags(&one, tag.form, options.rules, &mut Scratch::new(0), entry, |_, ()| {})?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn first_doubt(times: &[i128]) -> Option<usize> {
+        let mut seen = Seen::default();
+        times.iter().position(|time| seen.again(*time))
+    }
+
+    #[test]
+    fn ordered_and_windowed_input_is_without_doubt() {
+        let rising: Vec<i128> = (0..10_000).map(|i| i * 1000).collect();
+        assert_eq!(first_doubt(&rising), None);
+        let falling: Vec<i128> = rising.iter().rev().copied().collect();
+        assert_eq!(first_doubt(&falling), None);
+        // Eight windows of 100 instants, in any order, and rows of two windows in turns.
+        let window = |w: i128| (0..100).map(move |i| (w * 100 + i) * 1000);
+        let mixed: Vec<i128> = [3, 1, 7, 0, 2, 6, 5, 4].into_iter().flat_map(window).collect();
+        assert_eq!(first_doubt(&mixed), None);
+        let turns: Vec<i128> = (0..20)
+            .flat_map(|turn| [0, 7].map(|w| window(w).skip(turn * 5).take(5)))
+            .flatten()
+            .collect();
+        assert_eq!(first_doubt(&turns), None);
+    }
+
+    /// Nothing that was there before may ever be called new.
+    #[test]
+    fn every_duplicate_is_doubted() {
+        let mut state = 0x2545_F491_4F6C_DD1D_u64;
+        for round in 0..200 {
+            let mut seen = Seen::default();
+            let mut all = std::collections::HashSet::new();
+            for _ in 0..300 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let at = i128::from(state % (50 + round * 20)) * if round % 2 == 0 { 1 } else { 1_000_000 };
+                let again = seen.again(at);
+                assert!(all.insert(at) || again, "{at} was there before");
+                assert!(seen.runs.len() <= RUNS && seen.runs.windows(2).all(|w| w[0].high < w[1].low), "{:?}", seen.runs);
+            }
+        }
     }
 }

@@ -10,6 +10,9 @@ use fault::{Context, Error, Kind, Result};
 use rows::Reader;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+/// The error of a side that stopped because the other one failed.
+const GAVE_UP: &str = "the other side could not be read";
+
 /// Rows that are being read: opened, with the schema known.
 pub struct Opened {
     pub rows: Rows,
@@ -40,7 +43,7 @@ impl Opened {
         let look = || {
             run.stop().check()?;
             match given_up.load(Ordering::Relaxed) {
-                true => Err(Error::new(Kind::NoVerdict, "the other side could not be read")),
+                true => Err(Error::new(Kind::NoVerdict, GAVE_UP)),
                 false => Ok(()),
             }
         };
@@ -95,7 +98,7 @@ pub fn both(a: Opened, b: Opened, options: &Options, max_memory: u64, run: &Run)
     match (x, y) {
         (Ok(x), Ok(y)) => Ok((x, y)),
         // Not the one that only gave up, but the one that failed.
-        (Err(x), Err(y)) if x.kind() == Kind::NoVerdict => Err(y),
+        (Err(x), Err(y)) if x.message() == GAVE_UP => Err(y),
         (Err(error), _) | (_, Err(error)) => Err(error),
     }
 }
