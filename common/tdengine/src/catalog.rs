@@ -101,7 +101,7 @@ pub fn databases(client: &mut Client) -> Result<Vec<Database>> {
     let mut found = Vec::new();
     for row in &rows {
         let Some(name) = text(row, name) else { continue };
-        if matches!(name.as_str(), "information_schema" | "performance_schema" | "log" | "audit") {
+        if matches!(name.as_str(), "information_schema" | "performance_schema") {
             continue;
         }
         let unit = text(row, precision).unwrap_or_default().parse::<Unit>();

@@ -140,3 +140,16 @@ fn the_connections_time_zone_reads_times_without_zone() {
     }
     assert!(rows(&source.dump().args(["--query", sql]).run().code(0).text()).1.is_empty());
 }
+
+#[test]
+fn the_examples_of_the_help_run() {
+    let csv = meters(3, 200);
+    let source = Source::with("meters", &csv, &[]);
+    let directory = testkit::temp_dir();
+    for (what, line) in td_dump::TOOL.examples {
+        let url = format!("tdengine://{}/test", source.sim.host);
+        let outcome = testkit::shell(line).current_dir(directory.path()).env("TS_SOURCE_URL", url).run().code(0);
+        assert!(outcome.number("rows") > 0, "{what}: {line}");
+    }
+    assert_eq!(support::sorted(&std::fs::read_to_string(directory.path().join("meters.csv")).unwrap()), support::sorted(&csv));
+}

@@ -1,0 +1,89 @@
+//! TLS against a double with a certificate of our own authority: refused, trusted by file, accepted on request.
+
+use net::http::{Client, Options, Request};
+use net::tls::Tls;
+use net::ws::{Message, connect};
+use net::{Side, What};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+type Secure = StreamOwned<ServerConnection, TcpStream>;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tls").join(name)
+}
+
+/// The port of a server that hands every accepted connection to `serve`.
+fn double(serve: impl Fn(Secure) + Send + 'static) -> u16 {
+    let certificate = CertificateDer::from_pem_file(file("server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = ServerConnection::new(config.clone()).unwrap();
+            serve(StreamOwned::new(connection, stream));
+        }
+    });
+    port
+}
+
+fn options(tls: Tls) -> Options {
+    let limit = Duration::from_secs(10);
+    Options { tls, timeout: limit, connect_timeout: limit, ..Options::new(Side::Source) }
+}
+
+fn trusted() -> Tls {
+    Tls { insecure: false, ca_file: Some(file("ca.pem")) }
+}
+
+fn insecure() -> Tls {
+    Tls { insecure: true, ca_file: None }
+}
+
+#[test]
+fn http_trusts_what_it_is_told_to_trust() {
+    let port = double(|mut stream| {
+        let mut buffer = [0; 4096];
+        if stream.read(&mut buffer).is_ok_and(|n| n > 0) {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").unwrap();
+        }
+    });
+    let ask = |host: &str, tls: Tls| Client::new(&format!("https://{host}:{port}"), options(tls)).unwrap().send(Request::get("/"));
+    for host in ["127.0.0.1", "localhost"] {
+        let refused = ask(host, Tls::default()).err().unwrap();
+        assert_eq!(refused.what(), What::Tls, "{refused}");
+        assert!(!refused.what().transient());
+        assert_eq!(refused.error(Side::Source).kind(), fault::Kind::Refused);
+        for tls in [trusted(), insecure()] {
+            assert_eq!(ask(host, tls).unwrap().bytes(10).unwrap(), b"hi");
+        }
+    }
+}
+
+#[test]
+fn websockets_trust_what_they_are_told_to_trust() {
+    let port = double(|stream| {
+        if let Ok(mut ws) = tungstenite::accept(stream) {
+            let message = ws.read().unwrap();
+            ws.send(message).unwrap();
+        }
+    });
+    let url = format!("wss://127.0.0.1:{port}/ws");
+    let refused = connect(&url, &[], &options(Tls::default())).err().unwrap();
+    assert_eq!(refused.what(), What::Tls, "{refused}");
+    for tls in [trusted(), insecure()] {
+        let socket = connect(&url, &[], &options(tls)).unwrap();
+        socket.send_text("hello".into()).unwrap();
+        assert_eq!(socket.recv(Duration::from_secs(5)).unwrap(), Message::Text("hello".into()));
+    }
+}
