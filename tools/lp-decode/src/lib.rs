@@ -8,6 +8,7 @@ use cli::output::Output;
 use cli::rejects::Rejects;
 use cli::{Run, Tool};
 use fault::{Error, Result};
+use rows::compress::Compression;
 use rows::format::{self, BadRow, Source, WriteOptions};
 use rows::line_protocol::{DecodeCounts, LpReader};
 use rows::{Limits, pipe};
@@ -59,6 +60,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         end_mark: args.end_mark.end_mark,
         header: args.output_header,
         precision: args.time_unit.or(args.precision).unwrap_or(rows::time::Unit::Ns),
+        compression: args.output.output.as_deref().and_then(Compression::from_path),
         ..WriteOptions::default()
     };
     let writer = format::create(output, Output::finish, reader.schema(), write)?;
@@ -69,6 +71,11 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         stop.check()
     });
     report(&counts, run);
+    if counts.hurried() > 0 {
+        let message =
+            "rows left the merge before its window was full, for want of memory: their fields may stand in two rows";
+        run.warn(format!("{} {message} (see --batch-bytes)", counts.hurried()));
+    }
     copied
 }
 

@@ -35,6 +35,19 @@ fn rows_survive_every_format_and_come_back_as_the_same_lines() {
 }
 
 #[test]
+fn files_are_compressed_as_their_names_say() {
+    let directory = testkit::temp_dir();
+    let path = |name: &str| directory.path().join(name).to_str().expect("utf-8").to_owned();
+    for packed in ["gz", "zst"] {
+        let (rows, lines) = (path(&format!("x.csv.{packed}")), path(&format!("x.lp.{packed}")));
+        decode(&["-o", &rows], LINES).code(0);
+        tool("lp-encode").args(["--dialect", "v2", "--measurement", "m", &rows, "-o", &lines]).run().code(0);
+        assert!(std::fs::read(&lines).expect("written")[0] != b'm');
+        assert_eq!(decode(&[&lines], "").code(0).text(), ROWS);
+    }
+}
+
+#[test]
 fn reading_goes_on_after_a_bad_line() {
     let input = "m f=1 1\nm f=oops 2\nm s=\"never closed 3\nm f=4 4\nm,t= f=5 5\nm f=6\nm f=7 7\n";
     let outcome = decode(&[], input).code(3);

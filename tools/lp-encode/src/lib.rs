@@ -9,6 +9,7 @@ use cli::output::Output;
 use cli::rejects::Rejects;
 use cli::{Run, Tool};
 use fault::Result;
+use rows::compress::Compression;
 use rows::format::{self, BadRow, Format, Header, ReadOptions, Source, WriteOptions};
 use rows::line_protocol::{EncodeCounts, LpWriter, Measurement, NoLines, Rejected, Repair};
 use rows::{Limits, Reader, RecordBatch, SchemaRef, Writer, pipe};
@@ -55,7 +56,12 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         // Columns are named as in the input on the whole command line.
         column.clone_from(new);
     }
-    let write = WriteOptions { to: Format::Lp, end_mark: args.end_mark.end_mark, ..WriteOptions::default() };
+    let write = WriteOptions {
+        to: Format::Lp,
+        end_mark: args.end_mark.end_mark,
+        compression: args.output.output.as_deref().and_then(Compression::from_path),
+        ..WriteOptions::default()
+    };
     let no_lines = set_aside(name, Arc::clone(&rejects));
     let writer = LpWriter::create(output, Output::finish, &schema, &write, options, no_lines)?;
     let counts = writer.counts();

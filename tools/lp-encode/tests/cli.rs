@@ -49,7 +49,9 @@ fn what_a_line_cannot_hold_is_refused_named_and_set_aside() {
         "ts|time,t|tag,f|double\n2024-01-01T00:00:00Z,a,1\n2024-01-01T00:00:01Z,C:\\,2\n2024-01-01T00:00:02Z,c,inf\n";
     let outcome = encode(&[], input).code(3);
     assert!(
-        outcome.stderr.contains("stdin: row 2: column t: tag value ends in a backslash (see --trailing-backslash)"),
+        outcome
+            .stderr
+            .contains("stdin: row 2: column t: tag value ends in a backslash (see lp-encode --trailing-backslash)"),
         "{}",
         outcome.stderr
     );

@@ -48,20 +48,26 @@ impl From<Refusal> for Why {
 impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Why::Refused(refusal @ Refusal::NotFinite) => write!(f, "{refusal} (see --nan)"),
-            Why::Refused(refusal @ Refusal::TrailingBackslash(_)) => write!(f, "{refusal} (see --trailing-backslash)"),
-            Why::Refused(refusal @ (Refusal::LineFeed(_) | Refusal::Control(_))) => {
-                write!(f, "{refusal} (see --newline)")
+            Why::Refused(refusal @ Refusal::NotFinite) => write!(f, "{refusal} (see lp-encode --nan)"),
+            Why::Refused(refusal @ Refusal::TrailingBackslash(_)) => {
+                write!(f, "{refusal} (see lp-encode --trailing-backslash)")
             }
-            Why::Refused(refusal @ Refusal::Backslash(_)) => write!(f, "{refusal} (name the server with --dialect)"),
+            Why::Refused(refusal @ (Refusal::LineFeed(_) | Refusal::Control(_))) => {
+                write!(f, "{refusal} (see lp-encode --newline)")
+            }
+            Why::Refused(refusal @ Refusal::Backslash(_)) => {
+                write!(f, "{refusal} (name the server: lp-encode --dialect)")
+            }
             Why::Refused(refusal) => write!(f, "{refusal}"),
-            Why::LineFeedInString => f.write_str("line feed in a string (see --newline)"),
-            Why::UintTooLarge => f.write_str("unsigned integer above 2^63-1 (see --uint and --dialect)"),
-            Why::DecimalInexact => f.write_str("decimal with more digits than a float holds (see --decimal)"),
+            Why::LineFeedInString => f.write_str("line feed in a string (see lp-encode --newline)"),
+            Why::UintTooLarge => f.write_str("unsigned integer above 2^63-1 (see lp-encode --uint, --dialect)"),
+            Why::DecimalInexact => f.write_str("decimal with more digits than a float holds (see lp-encode --decimal)"),
             Why::NoTime => f.write_str("the time is null"),
-            Why::TimeNotWhole => f.write_str("the time has digits below the unit of --precision"),
-            Why::EmptyTag => f.write_str("empty tag (see --empty-tag)"),
-            Why::NoField => f.write_str("every field is null (see --all-null)"),
+            Why::TimeNotWhole => {
+                f.write_str("the time has digits below the unit of the lines (see lp-encode --precision)")
+            }
+            Why::EmptyTag => f.write_str("empty tag (see lp-encode --empty-tag)"),
+            Why::NoField => f.write_str("every field is null (see lp-encode --all-null)"),
             Why::Line(reason) => write!(f, "{reason}"),
         }
     }

@@ -20,6 +20,8 @@ pub(crate) struct Merge {
     index: HashMap<Key, u64>,
     /// Fields that came twice: the later one stays, as in the database.
     pub overwritten: u64,
+    /// Points that left before the window was full, for want of memory.
+    pub hurried: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,7 +60,7 @@ impl Point {
 impl Merge {
     pub fn new(window: usize, max_bytes: usize) -> Merge {
         let (points, index) = (VecDeque::new(), HashMap::new());
-        Merge { window: window.max(1), max_bytes, bytes: 0, points, first: 0, index, overwritten: 0 }
+        Merge { window: window.max(1), max_bytes, bytes: 0, points, first: 0, index, overwritten: 0, hurried: 0 }
     }
 
     /// Takes in the fields of a line that has a time.
@@ -96,6 +98,7 @@ impl Merge {
             return None;
         }
         let point = self.points.pop_front()?;
+        self.hurried += u64::from(!all && self.points.len() < self.window);
         self.first += 1;
         self.index.remove(&point.key);
         self.bytes = self.bytes.saturating_sub(point.bytes);

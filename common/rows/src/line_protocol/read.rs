@@ -22,6 +22,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 const SAMPLE_LINES: usize = 8192;
 const SAMPLE_BYTES: usize = 1 << 20;
 
+/// Bytes of points that wait while merging, in batches.
+const WAITING: usize = 16;
+
 /// How lines become columns.
 #[derive(Clone, Debug, Default)]
 pub struct DecodeOptions {
@@ -45,7 +48,7 @@ pub struct DecodeOptions {
 
 /// What a reader has seen, for the summary; shared with it.
 #[derive(Clone, Debug, Default)]
-pub struct DecodeCounts(Arc<[AtomicU64; 3]>);
+pub struct DecodeCounts(Arc<[AtomicU64; 4]>);
 
 impl DecodeCounts {
     fn add(&self, i: usize, n: u64) {
@@ -71,6 +74,11 @@ impl DecodeCounts {
     /// Fields of a point that came twice while merging: the later one was kept.
     pub fn overwritten(&self) -> u64 {
         self.get(2)
+    }
+
+    /// Points that could not wait for more of their fields as long as the window says, for want of memory.
+    pub fn hurried(&self) -> u64 {
+        self.get(3)
     }
 }
 
@@ -171,7 +179,7 @@ impl LpReader {
             name: name.to_owned(),
             blocks: Blocks::new(Cursor::new(head).chain(marked), dialect),
             rows,
-            merge: options.merge.map(|window| Merge::new(window, limits.bytes)),
+            merge: options.merge.map(|window| Merge::new(window, limits.bytes.saturating_mul(WAITING))),
             filter,
             parser: Parser::new(dialect).any_numbers(),
             ready: VecDeque::new(),
@@ -196,6 +204,7 @@ impl LpReader {
                     rows.point(&point, parser, ready, name, bad_rows)?;
                 }
                 counts.add(2, merge.as_ref().map_or(0, |m| m.overwritten));
+                counts.add(3, merge.as_ref().map_or(0, |m| m.hurried));
                 ready.extend(rows.finish()?);
                 blocks.get_ref().get_ref().1.check_rows(counts.lines())?;
                 return Ok(false);
@@ -371,7 +380,11 @@ impl Rows {
     }
 
     fn advice(&self) -> &'static str {
-        if self.scanned { "see --schema" } else { "--scan looks at all lines first, --schema FILE states the columns" }
+        if self.scanned {
+            "lp-decode --schema FILE states the columns"
+        } else {
+            "lp-decode --scan looks at all lines first, --schema FILE states the columns"
+        }
     }
 
     /// Puts a value into a column that has none in this row yet.
@@ -411,7 +424,9 @@ impl Rows {
         if !fits {
             let kind = super::shape::type_of(value.kind);
             let hint = match (value.kind, ty) {
-                (Kind::Int, Type::Double | Type::Float) => "--widen reads integers as floats where that loses nothing",
+                (Kind::Int, Type::Double | Type::Float) => {
+                    "lp-decode --widen reads integers as floats where that loses nothing"
+                }
                 _ => self.advice(),
             };
             return Err(format!("field {} is {kind} here, its column is {ty}: {hint}", self.name(column)));
@@ -444,10 +459,10 @@ impl Rows {
         if from >= to {
             return time
                 .checked_mul(from / to)
-                .ok_or_else(|| format!("time {time} is out of the range of --time-unit {}", self.unit));
+                .ok_or_else(|| format!("time {time} is out of the range of the unit {}", self.unit));
         }
         if time % (to / from) != 0 {
-            return Err(format!("time {time} has digits below --time-unit {}", self.unit));
+            return Err(format!("time {time} has digits below the unit {}", self.unit));
         }
         Ok(time / (to / from))
     }

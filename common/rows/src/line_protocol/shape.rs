@@ -144,7 +144,7 @@ impl Survey {
         }
         if self.tags.len() + self.fields.len() > COLUMNS {
             return Err(Error::malformed(format!(
-                "more than {COLUMNS} different tags and fields: choose lines with --measurement"
+                "more than {COLUMNS} different tags and fields: choose lines with lp-decode --measurement"
             )));
         }
         Ok(())
@@ -159,8 +159,8 @@ impl Survey {
         let (key, a, b) = self.conflict.as_ref()?;
         let name = String::from_utf8_lossy(key);
         let hint = match (a, b) {
-            (Kind::Int | Kind::Float, Kind::Int | Kind::Float) => ": --widen reads both as floats",
-            _ => ": split the input with --measurement, or give --schema",
+            (Kind::Int | Kind::Float, Kind::Int | Kind::Float) => ": lp-decode --widen reads both as floats",
+            _ => ": lp-decode can choose lines (--measurement) and take stated columns (--schema)",
         };
         Some(format!("field {name} is {} and {}{hint}", type_of(*a), type_of(*b)))
     }
