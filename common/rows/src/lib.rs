@@ -34,8 +34,8 @@ pub mod time;
 pub mod types;
 
 pub use arrow_array::RecordBatch;
-pub use csv_write::row_text;
 pub use arrow_schema::{Schema, SchemaRef};
+pub use csv_write::row_text;
 
 use fault::Result;
 

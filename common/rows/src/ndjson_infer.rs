@@ -38,7 +38,12 @@ impl Seen {
                 Some(text) => instant::unit_of(&text).map_or(Seen::Text, Seen::Time),
                 None => Seen::Text,
             },
-            Some(_) if raw.contains(['.', 'e', 'E']) => Seen::Real,
+            Some(_) if raw.contains(['.', 'e', 'E']) => {
+                if digits(raw.as_bytes()) > DOUBLE_DIGITS {
+                    return Err("has more digits than a double holds: give the column's type (decimal(p,s), string)");
+                }
+                Seen::Real
+            }
             Some(b'-') if raw.parse::<i64>().is_ok() => Seen::Negative,
             Some(_) => match raw.parse::<u64>() {
                 Ok(value) if i64::try_from(value).is_ok() => Seen::Whole,
@@ -93,19 +98,40 @@ impl Seen {
     }
 }
 
+/// Significant digits that the shortest text of any double has at most.
+pub(crate) const DOUBLE_DIGITS: usize = 17;
+
+/// Significant digits of a JSON number.
+pub(crate) fn digits(raw: &[u8]) -> usize {
+    let mantissa = raw.iter().take_while(|b| !matches!(b, b'e' | b'E')).filter(|b| b.is_ascii_digit());
+    let mut count = 0;
+    let mut zeros = 0;
+    for digit in mantissa {
+        match digit {
+            b'0' if count == 0 => {}
+            b'0' => zeros += 1,
+            _ => {
+                count += zeros + 1;
+                zeros = 0;
+            }
+        }
+    }
+    count
+}
+
 /// How we write the floats that JSON has no number for.
 pub(crate) fn is_not_finite(text: &[u8]) -> bool {
     matches!(text, b"NaN" | b"inf" | b"-inf")
 }
 
-/// The time key where nobody stated one: the column named `time`, else the only one that holds times.
+/// The time key where nobody stated one: the column named `time` or `ts`, else the only one that holds times.
 pub(crate) fn choose_time(columns: &mut [Column], inferred: &[bool]) {
     if columns.iter().any(|column| column.role == Role::Time) {
         return;
     }
     let is_time = |at: &usize| inferred[*at] && matches!(columns[*at].ty, Type::Timestamp(_));
     let times: Vec<usize> = (0..columns.len()).filter(is_time).collect();
-    let named = times.iter().copied().find(|at| columns[*at].name == "time");
+    let named = ["time", "ts"].iter().find_map(|name| times.iter().copied().find(|at| columns[*at].name == *name));
     if let Some(at) = named.or(if times.len() == 1 { times.first().copied() } else { None }) {
         columns[at].role = Role::Time;
     }
@@ -125,6 +151,9 @@ mod tests {
         assert_eq!(of("\"2024-01-01T00:00:00.000Z\""), Seen::Time(Unit::Ms));
         assert_eq!(of("\"NaN\""), Seen::NotFinite);
         assert!(Seen::of("18446744073709551616", || None).is_err());
+        assert!(Seen::of("-9999999999999999.9999", || None).is_err());
+        assert_eq!(of("0.30000000000000004"), Seen::Real);
+        assert_eq!((digits(b"-0.00123000e5"), digits(b"100.0"), digits(b"0.0")), (3, 1, 0));
         assert_eq!(Seen::Negative.merge(Seen::Large), None);
         assert_eq!(Seen::Boolean.merge(Seen::Whole), None);
         assert_eq!(Seen::Text.merge(Seen::Whole), None);

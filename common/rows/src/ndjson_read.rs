@@ -6,7 +6,7 @@ use crate::format::{BadRow, BadRows, ReadOptions};
 use crate::header::{self, Column};
 use crate::instant;
 use crate::lines::Lines;
-use crate::ndjson_infer::{Seen, choose_time, is_not_finite};
+use crate::ndjson_infer::{DOUBLE_DIGITS, Seen, choose_time, digits, is_not_finite};
 use crate::time::Unit;
 use crate::types::Type;
 use crate::{Limits, Reader, RecordBatch, SchemaRef};
@@ -257,16 +257,20 @@ fn put(builder: &mut Builder, raw: &[u8], inferred: bool, epoch: Option<Unit>, s
         (Some(b't' | b'f'), _) => Err("is a boolean, which the column's type does not hold"),
         (_, Type::Boolean) => Err("is no boolean"),
         (_, Type::Double) if inferred && !exact(raw) => {
-            Err("is a whole number that a double does not hold exactly: give the column's type")
+            Err("has more digits than a double holds: give the column's type")
         }
         _ => builder.text(raw),
     }
 }
 
-/// Whole numbers in a column of floats: does a double hold this one exactly?
+/// Numbers in a column that was inferred to be double: does a double hold this one? A whole number must be exact; a
+/// number with a fraction may have as many digits as a double ever needs, more are those of a decimal.
 fn exact(raw: &[u8]) -> bool {
-    if raw.len() <= 15 || raw.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+    if raw.len() <= 15 {
         return true;
+    }
+    if raw.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) {
+        return digits(raw) <= DOUBLE_DIGITS;
     }
     let value: Option<i128> = std::str::from_utf8(raw).ok().and_then(|text| text.parse().ok());
     value.is_some_and(|value| (value as f64) as i128 == value)
