@@ -114,9 +114,9 @@ impl State {
         if matches!(aggregate, Aggregate::Sum | Aggregate::Avg) {
             self.double += value.double().unwrap_or(0.0);
             if let Value::Decimal(d, _) = value {
-                self.whole += d;
+                self.whole = self.whole.saturating_add(*d);
             }
-            self.whole += value.integer().unwrap_or(0);
+            self.whole = self.whole.saturating_add(value.integer().unwrap_or(0));
         }
     }
 

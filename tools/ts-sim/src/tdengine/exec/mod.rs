@@ -88,3 +88,136 @@ impl Engine {
         name == "information_schema" || self.store.read().is_ok_and(|store| store.database(name).is_some())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use testkit::proptest::prelude::*;
+
+    use super::super::block;
+    use super::*;
+
+    fn engine() -> Engine {
+        let version = Version::parse("3.4.0.0").unwrap();
+        let engine = Engine { store: RwLock::new(Store::default()), version, block_rows: 3, user: "root".into() };
+        for sql in [
+            "create database d keep 36500d",
+            "create stable d.s (ts timestamp, k int primary key, v double, x nchar(9), y decimal(9,2)) tags (g int, j json)",
+            "insert into d.a using d.s tags (1, '{\"a\":1}') values (1, 1, 1.5, 'ü', 1.25) (2, 1, null, null, null) d.b using d.s tags (null, null) values (1, -1, 2, '', -3)",
+            "create table d.n (ts timestamp, b blob, g geometry(99), u bigint unsigned)",
+            "insert into d.n values (5, '\\x00ff', 'POINT(1 2)', 18446744073709551615)",
+        ] {
+            assert!(engine.execute(sql, None, Zone::default()).is_ok(), "{sql}");
+        }
+        engine
+    }
+
+    /// Runs a statement, and encodes all of its result.
+    fn run(engine: &Engine, sql: &str) {
+        if let Ok(Outcome::Rows(mut result)) = engine.execute(sql, Some("d"), Zone::default()) {
+            while let Some(chunk) = result.cursor.next() {
+                assert_eq!(chunk.columns.len(), result.fields.len());
+                let encoded = block::encode(&chunk, true);
+                assert_eq!(encoded[4..8], (encoded.len() as i32).to_le_bytes());
+            }
+        }
+    }
+
+    /// Pieces of statements: whatever is made of them is answered or refused.
+    const WORDS: [&str; 72] = [
+        "select",
+        "from",
+        "where",
+        "d.s",
+        "s",
+        "a",
+        "d.n",
+        "n",
+        "b",
+        "*",
+        ",",
+        "(",
+        ")",
+        "ts",
+        "k",
+        "v",
+        "x",
+        "y",
+        "g",
+        "j",
+        "u",
+        "tbname",
+        "and",
+        "or",
+        "not",
+        "=",
+        "<>",
+        "<",
+        ">=",
+        "in",
+        "like",
+        "is",
+        "null",
+        "between",
+        "1",
+        "-9223372036854775808",
+        "18446744073709551616",
+        "1e400",
+        "0.5",
+        "'2023-01-01'",
+        "'ü%'",
+        "'\\x0'",
+        "now",
+        "1d",
+        "cast",
+        "as",
+        "bigint",
+        "nchar(3)",
+        "decimal(38,9)",
+        "varchar(2)",
+        "count",
+        "first",
+        "last",
+        "min",
+        "max",
+        "sum",
+        "avg",
+        "partition",
+        "group",
+        "by",
+        "order",
+        "desc",
+        "limit",
+        "offset",
+        "distinct",
+        "tags",
+        "+",
+        "-",
+        "/",
+        "%",
+        "insert into d.a values",
+        "information_schema.ins_tags",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        #[test]
+        fn any_words_are_answered_or_refused(words in prop::collection::vec(prop::sample::select(&WORDS[..]), 1..14)) {
+            thread_local!(static ENGINE: Engine = engine());
+            ENGINE.with(|engine| {
+                run(engine, &words.join(" "));
+                run(engine, &format!("select {} from d.s", words.join(" ")));
+                run(engine, &format!("select * from d.s where {}", words.join(" ")));
+            });
+        }
+
+        #[test]
+        fn any_text_is_answered_or_refused(text in ".{0,60}") {
+            thread_local!(static ENGINE: Engine = engine());
+            ENGINE.with(|engine| {
+                run(engine, &text);
+                run(engine, &format!("select '{text}', {text} from d.n where x > {text}"));
+            });
+        }
+    }
+}

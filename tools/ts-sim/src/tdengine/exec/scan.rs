@@ -16,14 +16,24 @@ pub trait Cursor: Send {
 
 /// What a scan selects: expressions, filter, and the part of the rows that LIMIT and OFFSET leave.
 pub struct Projection {
-    pub items: Vec<Bound>,
+    items: Vec<Bound>,
     pub filter: Option<Bound>,
-    pub offset: u64,
-    pub limit: u64,
-    pub block_rows: usize,
+    offset: u64,
+    limit: u64,
+    block_rows: usize,
 }
 
+/// Wide rows make blocks of fewer rows, so that no block has more than this many bytes.
+const MAX_BLOCK: u64 = 64 << 20;
+
 impl Projection {
+    /// `most`: rows in a block of narrow rows.
+    pub fn new(items: Vec<Bound>, filter: Option<Bound>, offset: u64, limit: u64, most: usize) -> Projection {
+        let width: u64 = items.iter().map(|i| u64::from(i.ty().block_bytes())).sum();
+        let block_rows = most.min((MAX_BLOCK / width.max(1)) as usize).max(1);
+        Projection { items, filter, offset, limit, block_rows }
+    }
+
     pub fn types(&self) -> impl Iterator<Item = Type> + '_ {
         self.items.iter().map(Bound::ty)
     }

@@ -162,7 +162,7 @@ impl Plan<'_> {
             return Err(SqlError::syntax("partition by"));
         }
         let (offset, limit) = self.limits();
-        let projection = Projection { items: bound, filter, offset, limit, block_rows: self.block_rows };
+        let projection = Projection::new(bound, filter, offset, limit, self.block_rows);
         if self.select.order.is_empty() {
             return Ok((fields, Box::new(Scan::new(parts, projection))));
         }
