@@ -29,12 +29,12 @@ const ALL: &str = "select * from db.t";
 fn raw(sim: &Sim, sql: &str) -> Vec<u8> {
     let mut stream = TcpStream::connect(&sim.host).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(
-        stream,
-        "POST /rest/sql HTTP/1.1\r\nHost: x\r\n{AUTH}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{sql}",
-        sql.len()
-    )
-    .unwrap();
+    let length = sql.len();
+    let request = format!(
+        "POST /rest/sql HTTP/1.1\r\nHost: x\r\n{AUTH}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{sql}"
+    );
+    // A reset may come while this is still being sent.
+    let _ = stream.write_all(request.as_bytes());
     let mut reply = Vec::new();
     let _ = stream.read_to_end(&mut reply);
     reply

@@ -287,3 +287,61 @@ fn recorded_websocket_exchanges_repeat() {
     let skip = ["82_query_big", "83_free_big", "84_sml_insert", "85_sml_insert_bad"];
     assert_eq!(replay(&sim, "ws/v2_ws", "/ws", &skip), 81);
 }
+
+/// The frames of one direction of a recorded WebSocket connection, after the handshake.
+fn frames(stream: &[u8]) -> Vec<Message> {
+    let (_, mut rest) = split(stream);
+    let mut frames = Vec::new();
+    while !rest.is_empty() {
+        let (opcode, masked) = (rest[0] & 0x0f, rest[1] & 0x80 != 0);
+        let (length, mut at) = match rest[1] & 0x7f {
+            126 => (usize::from(u16::from_be_bytes([rest[2], rest[3]])), 4),
+            length => (usize::from(length), 2),
+        };
+        let mask: [u8; 4] = if masked { rest[at..at + 4].try_into().unwrap() } else { [0; 4] };
+        at += if masked { 4 } else { 0 };
+        let payload: Vec<u8> = rest[at..at + length].iter().enumerate().map(|(i, b)| b ^ mask[i % 4]).collect();
+        frames.push(match opcode {
+            1 => Message::text(String::from_utf8(payload).unwrap()),
+            2 => Message::binary(payload),
+            8 => Message::Close(None),
+            9 => Message::Ping(payload.into()),
+            10 => Message::Pong(payload.into()),
+            other => panic!("opcode {other}"),
+        });
+        rest = &rest[at + length..];
+    }
+    frames
+}
+
+/// The connections of taos-ws-py as they were seen on the wire, with its ping while a query runs.
+#[test]
+fn recorded_connections_of_the_python_client_repeat() {
+    let (_keep, load) = meters([("d0".to_string(), 2, "SanJose")]);
+    let sim = start(&load, &[]);
+    // What was written between the other recordings and this one.
+    client::rows(
+        &sim,
+        r"insert into alltypes.stmt_ct1 using alltypes.st tags (true, 1, 2, 3, 4, 5, 6, 7, 8, 1.5, 2.5, 'tagbin', '标签', '\x98f46e', null, 1700000000000)
+          values (1700000100000, true, 1, 2, 3, 4, 5, 7, 9, 11, 1.5, 2.5, 'bin', '中文', '\xff00', null, 1700000100000)
+          (1700000100001, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)
+          (1700000100002, false, -1, -2, -3, -4, 6, 8, 10, 12, -1.5, -2.5, '', '😀', '', null, 0)",
+    );
+    for connection in ["c1", "c2"] {
+        let read = |direction: &str| std::fs::read(wire(&format!("tcp/wsquery.{connection}.{direction}"))).unwrap();
+        let mut want: Vec<String> = frames(&read("s2c")).iter().filter(|f| !f.is_close()).map(normal).collect();
+        let mut ws = Ws::open(&sim, "/ws");
+        for frame in frames(&read("c2s")) {
+            if !frame.is_close() {
+                ws.0.send(frame).unwrap();
+            }
+        }
+        let mut got: Vec<String> = (0..want.len()).map(|_| normal(&ws.0.read().unwrap())).collect();
+        // The adapter answered the ping before the query, since it works on several messages at once.
+        want.sort();
+        got.sort();
+        for (got, want) in got.iter().zip(&want) {
+            assert_eq!(got, want, "{connection}");
+        }
+    }
+}

@@ -59,6 +59,19 @@ impl Projection {
         }
         chunk.rows += picked.len();
     }
+
+    /// A block that LIMIT cuts keeps the NULL bits of the rows behind the cut in its last byte (recorded): a reader must
+    /// not look at them.
+    fn leave_bits(&self, chunk: &mut Chunk, part: &Part, next: usize) {
+        let spare = chunk.rows.next_multiple_of(8) - chunk.rows;
+        for (item, cells) in self.items.iter().zip(&mut chunk.columns) {
+            if let Bound::Column(at, _) = item {
+                let rows = (next..part.range.end).take(spare).enumerate();
+                rows.filter(|(_, row)| part.rows.column(*at).is_null(*row))
+                    .for_each(|(bit, _)| cells.nulls.set(chunk.rows + bit));
+            }
+        }
+    }
 }
 
 enum Picked {
@@ -151,6 +164,9 @@ impl Cursor for Scan {
                 break;
             }
             self.projection.append(&mut chunk, &self.parts[part], &picked);
+            if let (Picked::Range(_, to), 0) = (picked, self.projection.limit) {
+                self.projection.leave_bits(&mut chunk, &self.parts[part], to);
+            }
         }
         (chunk.rows > 0).then_some(chunk)
     }
