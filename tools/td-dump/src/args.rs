@@ -159,8 +159,13 @@ impl Args {
         if self.columns.as_ref().is_some_and(|all| all.iter().all(String::is_empty)) {
             return Err(Error::usage("--columns names no column"));
         }
-        if self.query.as_ref().is_some_and(|sql| sql.trim().is_empty()) {
-            return Err(Error::usage(format!("--query is empty{}", tdengine::connector::Code::EmptySql.note())));
+        if let Some(sql) = &self.query {
+            // A tool that dumps must not change anything, whatever it is handed.
+            match sql.split_whitespace().next().map(str::to_ascii_lowercase).as_deref() {
+                None => return Err(Error::usage(format!("--query is empty{}", tdengine::connector::Code::EmptySql.note()))),
+                Some("select" | "show" | "describe" | "desc" | "explain" | "(select") => {}
+                Some(other) => return Err(Error::usage(format!("--query '{other} …': td-dump only reads: SELECT, SHOW, DESCRIBE, EXPLAIN"))),
+            }
         }
         if self.output_dir.is_some() && self.query.is_some() {
             return Err(Error::usage("--output-dir is for tables: use -o with --query"));

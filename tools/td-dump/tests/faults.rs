@@ -39,7 +39,7 @@ fn what_is_not_there_is_named() {
     assert!(outcome.stderr.contains("no such database"), "{}", outcome.stderr);
     let outcome = source.dump().args(["--query", "SELECT * FROM nosuch"]).run().code(6);
     assert!(outcome.stderr.contains("no such table (server code 0x2662)") && outcome.stderr.contains("req_id"), "{}", outcome.stderr);
-    let outcome = source.dump().args(["--query", "SELEC 1"]).run().code(6);
+    let outcome = source.dump().args(["--query", "SELECT FROM WHERE"]).run().code(6);
     assert!(outcome.stderr.contains("syntax error (server code 0x2600)"), "{}", outcome.stderr);
 }
 
@@ -66,7 +66,7 @@ fn a_silent_server_meets_the_time_limit() {
 #[test]
 fn a_result_that_breaks_is_read_again_or_fails() {
     let (mut mended, mut failed) = (0, 0);
-    for (fault, requests) in [("cut-block", 1..=12), ("lost-reply", 1..=6)] {
+    for (fault, requests) in [("cut-block", 1..=12), ("lost-reply", 1..=6), ("status=503", 1..=6), ("restart", 1..=6), ("close-ws", 1..=6)] {
         // Whichever request of a dump breaks: the rows come once, or the exit code says that they did not.
         for request in requests {
             for more in [&[][..], &["--spool"]] {
@@ -91,6 +91,32 @@ fn a_result_that_breaks_is_read_again_or_fails() {
         }
     }
     assert!(mended > 20 && failed > 2, "{mended} mended, {failed} failed");
+}
+
+#[test]
+fn an_error_in_the_middle_of_a_result_is_no_end() {
+    // A block of the rows is an error frame instead (query killed); over the older dialogues too.
+    for version in ["3.3.6.0", "3.3.1.0", "2.6.0.0"] {
+        let csv = meters(3, 1000);
+        let mut broken = 0;
+        for request in 5..=9 {
+            let fault = format!("ws-error=0x022d@{request}");
+            let source = Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
+            let outcome = source.dump().args(["--table", "meters"]).run();
+            if outcome.code == 0 {
+                same_rows(&outcome, &csv);
+                continue;
+            }
+            broken += 1;
+            assert_eq!(outcome.code, 4, "{}", outcome.stderr);
+            assert!(outcome.stderr.contains("query killed (server code 0x022d)") && outcome.stderr.contains("already written"), "{}", outcome.stderr);
+            let source = Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
+            let spooled = source.dump().args(["--table", "meters", "--spool"]).run().code(0);
+            same_rows(&spooled, &csv);
+            assert_eq!(spooled.number("retries"), 1);
+        }
+        assert!(broken > 0, "{version}: no fault hit the rows");
+    }
 }
 
 #[test]
