@@ -1,5 +1,6 @@
 //! What a user of `influx-dump` sees. The data are loaded by the simulator, whose parser is not ours.
 
+use testkit::influx::Influx;
 use testkit::{Sim, Tool, temp_dir, tool};
 
 const DATA: &str = "\
@@ -36,6 +37,44 @@ time|time,t|tag,u|tag,b|boolean,f|double,i|long,s|string
         assert_eq!(outcome.text(), expected, "{flavor}");
         assert_eq!((outcome.number("rows"), outcome.number("bytes")), (4, expected.len() as u64));
     }
+}
+
+#[test]
+fn versions_2_and_3_give_the_same_rows_and_unsigned_integers() {
+    let text = DATA.replace("f=0.1", "f=0.1,n=18446744073709551615u");
+    for version in ["2.9", "3"] {
+        let influx = Influx::simulated(version);
+        let directory = temp_dir();
+        let path = directory.path().join("data.lp");
+        std::fs::write(&path, &text).unwrap();
+        let server = influx.open(&[], &["--load", path.to_str().unwrap()]);
+        let dump = || influx.connected("influx-dump", "SOURCE", &server);
+        let outcome = dump().args(["--measurement", "m"]).run().code(0).text();
+        let mut rows: Vec<&str> = outcome.lines().collect();
+        assert_eq!(rows.remove(0), "time|time,t|tag,u|tag,b|boolean,f|double,i|long,n|ulong,s|string", "{version}");
+        rows.sort();
+        let expected = [
+            "2024-01-01T00:00:00.000000001Z,a b,x,true,1.5,9223372036854775807,,\"q\"\"uo,te\"",
+            "2024-01-01T00:00:00.000000002Z,a b,x,,-0.0,-9223372036854775808,,",
+            "2024-01-02T00:00:00.000000000Z,z,,,1e+300,,,\"\"",
+            "2024-01-03T00:00:00.000000000Z,z,,,0.1,,18446744073709551615,",
+        ];
+        assert_eq!(rows, expected, "{version}");
+        assert_eq!(dump().args(["--measurement", "m", "--since", "2024-01-02", "--until", "2024-01-03"]).run().code(0).number("rows"), 1);
+        assert_eq!(dump().args(["--measurement", "m", "--window", "1h", "--since", "2024-01-01"]).run().code(0).number("rows"), 4);
+        assert_eq!(dump().arg("--list").run().code(0).text(), "measurement|string,tags|long,fields|long\nm,2,5\nn,0,1\n");
+        assert!(dump().arg("--count").run().code(0).text().contains("\nm,f,4\n"), "{version}");
+    }
+}
+
+#[test]
+fn sigterm_ends_a_dump_without_an_end_mark() {
+    let text: String = (0..5000).map(|i| format!("m v={i}i {i}\n")).collect();
+    let sim = load(&text, &["--fault", "slow-read=1kB/s"]);
+    let start = std::time::Instant::now();
+    let tool = dump(&sim).args(["--measurement", "m", "--end-mark"]).terminate_after(std::time::Duration::from_millis(800));
+    let outcome = tool.run().code(143);
+    assert!(!outcome.text().contains("#ts-end") && start.elapsed().as_secs() < 9, "{:?} {}", start.elapsed(), outcome.stderr);
 }
 
 #[test]

@@ -55,3 +55,4 @@ testkit::source_suite!(influx_1_6, Dump("1.6"));
 testkit::source_suite!(influx_1_8, Dump("1.8"));
 testkit::source_suite!(influx_1_13, Dump("1.13"));
 testkit::source_suite!(influx_2_9, Dump("2.9"));
+testkit::source_suite!(influx_3, Dump("3"));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
+use testkit::influx::Influx;
 use testkit::{Outcome, Sim, Tool, http, temp_dir, tool};
 
 const FIRST: i64 = 1_704_067_200_000_000_000;
@@ -82,6 +83,59 @@ fn rejected_lines_of_each_version_are_named_and_the_rest_is_stored_once() {
         let expected = ["\"text\"", "1.5", "oops"].map(|value| format!("m,t=x v={value} {FIRST}"));
         assert_eq!(bad, expected, "{flavor}");
     }
+}
+
+#[test]
+fn versions_2_and_3_name_bad_lines_in_their_own_ways() {
+    for version in ["2.9", "3"] {
+        let influx = Influx::simulated(version);
+        let server = influx.open(&[], &[]);
+        let write = || influx.connected("influx-write", "TARGET", &server);
+        write().stdin(format!("m,t=z v=1i {FIRST}\n")).run().code(0);
+        let directory = temp_dir();
+        let mut text = lines(300);
+        text.push_str(&format!("m,t=x v=\"text\" {FIRST}\nm,t=x v=oops {FIRST}\nm,t=x v=1.5 {FIRST}\n"));
+        text.push_str(&lines(300).replace(" v=", " w="));
+        let tool = write().arg("--no-check").arg("--rejects").arg(directory.path().join("rejects")).args(["--max-rejects", "3"]);
+        let outcome = tool.stdin(text).run().code(8);
+        assert_eq!((outcome.number("rows"), outcome.number("rejected")), (600, 3), "{version}");
+        let mut bad = rejects(&directory);
+        bad.sort();
+        assert_eq!(bad, ["\"text\"", "1.5", "oops"].map(|value| format!("m,t=x v={value} {FIRST}")), "{version}");
+        let dump = influx.connected("influx-dump", "SOURCE", &server).args(["--measurement", "m"]).run().code(0);
+        assert_eq!(dump.number("rows"), 301, "{version}");
+    }
+}
+
+#[test]
+fn create_makes_buckets_and_databases_of_versions_2_and_3() {
+    for version in ["2.9", "3"] {
+        let influx = Influx::simulated(version);
+        let server = influx.open(&[], &[]);
+        let other = influx.url(&server).replace("bucket=db", "bucket=new").replace("/db", "/new");
+        let write = || tool("influx-write").args(["--url", &other]).env("TS_TARGET_TOKEN", "token-of-the-tests");
+        for n in [1, 2] {
+            assert_eq!(write().arg("--create").stdin(lines(n)).run().code(0).number("rows"), n as u64, "{version}");
+        }
+        let dump = tool("influx-dump").args(["--url", &other]).env("TS_SOURCE_TOKEN", "token-of-the-tests");
+        assert_eq!(dump.run().code(0).number("rows"), 2, "{version}");
+    }
+}
+
+#[test]
+fn rows_of_other_formats_are_encoded_on_the_way() {
+    let sim = sim(&[]);
+    let directory = temp_dir();
+    let csv = "ts|time,id|tag,v|double,s|string\n2024-01-01T00:00:00.000Z,a,1.5,x\n2024-01-01T00:00:01.000Z,b,NaN,y\n2024-01-01T00:00:02.000Z,a,,\"\"\n";
+    let tool = write(&sim).args(["--from", "csv", "--measurement", "m", "--max-rejects", "1"]).arg("--rejects").arg(directory.path().join("rejects"));
+    let outcome = tool.stdin(csv).run().code(8);
+    assert_eq!((outcome.number("rows"), outcome.number("rejected")), (2, 1));
+    assert_eq!(rejects(&directory), ["2024-01-01T00:00:01.000Z,b,NaN,y"]);
+    assert_eq!(query(&sim, "SELECT v, s FROM m GROUP BY *").len(), 2);
+    // A cut or damaged input of rows is an error of its own, not a short success.
+    write(&sim).args(["--from", "csv", "--measurement", "m", "--end-mark"]).stdin(csv.replace("NaN", "2")).run().code(9);
+    write(&sim).args(["--from", "arrow", "--measurement", "m"]).stdin("no arrow").run().code(3);
+    write(&sim).args(["--from", "csv"]).stdin(csv).run().code(2);
 }
 
 #[test]
