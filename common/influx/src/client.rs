@@ -64,21 +64,13 @@ impl Client {
             Verdict::Retry { reason, .. } | Verdict::Fatal { reason } => Error::new(side.kind(), format!("{name}: {reason}")),
             Verdict::Rejected(rejected) => Error::new(Kind::Refused, format!("{name}: {}", rejected.reason)),
             Verdict::Split { reason, .. } => Error::new(side.kind(), format!("{name}: {reason}")),
-            Verdict::Refused { reason } => Error::new(Kind::Refused, format!("{name}: {}", hint(status, reason))),
+            Verdict::Refused { reason } => Error::new(Kind::Refused, format!("{name}: {reason}")),
         })
     }
 
     /// The side's kind, for errors found while reading a body.
     pub(crate) fn kind(&self) -> Kind {
         self.http.options().side.kind()
-    }
-}
-
-/// What to do about a refusal.
-pub fn hint(status: u16, reason: String) -> String {
-    match status {
-        401 => format!("{reason} (give the token or the password in the environment or in a file: see --help)"),
-        _ => reason,
     }
 }
 

@@ -5,6 +5,7 @@
 //! never held; the buffer grows only for a single string.
 
 use fault::{Error, Kind, Result};
+use memchr::{memchr, memchr2};
 use std::io::Read;
 
 /// The longest string or number that is accepted: servers keep 1 MiB in a string, six bytes a character in escapes.
@@ -170,7 +171,7 @@ impl<R: Read> Json<R> {
         let mut escaped = false;
         loop {
             let rest = self.buffer.get(self.at + length..self.end).unwrap_or_default();
-            match rest.iter().position(|&b| b == b'"' || b == b'\\') {
+            match memchr2(b'"', b'\\', rest) {
                 Some(i) if rest[i] == b'"' => {
                     length += i;
                     break;
@@ -220,7 +221,7 @@ fn io_error(error: std::io::Error, kind: Kind) -> Error {
 /// False for an escape that JSON does not have. Half a surrogate pair becomes U+FFFD.
 fn unescape(raw: &[u8], out: &mut Vec<u8>) -> bool {
     let mut rest = raw;
-    while let Some(i) = rest.iter().position(|&b| b == b'\\') {
+    while let Some(i) = memchr(b'\\', rest) {
         out.extend_from_slice(&rest[..i]);
         let Some((&code, tail)) = rest[i + 1..].split_first() else { return false };
         rest = tail;

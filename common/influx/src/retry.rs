@@ -89,7 +89,8 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
     let message = body.message.to_ascii_lowercase();
     match reply.status {
         413 => Verdict::Split { certain: true, reason },
-        401 | 403 | 404 | 407 => Verdict::Refused { reason },
+        401 => Verdict::Refused { reason: format!("{reason} (the token or the password is missing or wrong: see --help)") },
+        403 | 404 | 407 => Verdict::Refused { reason },
         408 | 425 | 429 | 499 => retry(false, reason),
         400 | 422 => bad_request(reply, body, &message, reason),
         // The cache empties only when the server writes it out, or never, if one batch is larger than the cache.

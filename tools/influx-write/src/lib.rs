@@ -12,7 +12,7 @@ mod source;
 use args::{Args, Plan};
 use cli::rejects::Rejects;
 use cli::{Run, Tool};
-use fault::{Kind, Result};
+use fault::{Error, Kind, Result};
 use influx::Client;
 use lines::Lines;
 use live::{Live, Shared};
@@ -73,12 +73,22 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     // A stream that was cut is reported, but what stood before the cut is whole and is sent.
     let abandon = read.as_ref().is_err_and(|error| error.kind() != Kind::Incomplete);
     let sent = match into.pool {
-        Some(pool) => pool.finish(abandon),
+        Some(pool) => pool.finish(abandon).map_err(|error| at(&plan, error)),
         None => Ok(()),
     };
     // A worker's error comes first: it is why the reading ended, if both failed. Workers that a signal stopped have no
     // error, and the reader then only knows that they are gone.
     sent.and(run.stop().check()).and(read.map(drop)).and(shared.flush_rejects())
+}
+
+/// An error of the server, with its URL and what to do.
+fn at(plan: &Plan, error: Error) -> Error {
+    if !matches!(error.kind(), Kind::Target | Kind::Refused) {
+        return error;
+    }
+    let missing = error.kind() == Kind::Refused && error.message().contains("HTTP 404");
+    let hint = if missing { " (is the database or bucket there? --create makes it)" } else { "" };
+    Error::new(error.kind(), format!("{}: {error}{hint}", plan.target))
 }
 
 /// The connection and its workers; none in a dry run.
