@@ -166,6 +166,8 @@ pub struct ReadOptions {
     pub delimiter: u8,
     /// Line protocol: the unit of its timestamps.
     pub precision: Unit,
+    /// Line protocol: whose backslashes.
+    pub dialect: lp::Dialect,
     /// Line protocol: look at all lines for the columns before reading rows, instead of the first ones.
     pub scan: bool,
     /// CSV: times are integers of this unit, not RFC 3339.
@@ -186,6 +188,7 @@ impl Default for ReadOptions {
             header: Header::Typed,
             delimiter: b',',
             precision: Unit::Ns,
+            dialect: lp::Dialect::default(),
             scan: false,
             epoch: None,
             columns: Vec::new(),
@@ -274,6 +277,7 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
         Format::Lp => {
             let decode = DecodeOptions {
                 precision: Some(options.precision).filter(|unit| *unit != Unit::Ns),
+                dialect: options.dialect,
                 scan: options.scan,
                 ..DecodeOptions::default()
             };
