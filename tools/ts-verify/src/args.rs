@@ -3,11 +3,12 @@
 use crate::canonical::Rules;
 use crate::form::Form;
 use crate::input::{Settings, Spec};
-use crate::layout::{Mapping, TableAs};
+use crate::layout::{KeyAs, Mapping, TableAs};
 use crate::options::{Dedupe, Options};
 use crate::report::Out;
 use cli::args::{EndMarkArgs, OutputArgs};
 use fault::{Error, Result};
+use lp::Dialect;
 use rows::format::Format;
 use rows::time::{Unit, parse_instant};
 use std::path::PathBuf;
@@ -129,6 +130,9 @@ pub struct ReadArgs {
     /// Unit of the times in line protocol
     #[arg(long, value_name = "UNIT", default_value = "ns", value_parser = unit, hide_short_help = true)]
     pub lp_precision: Unit,
+    /// Whose line protocol: portable, v1, v2 or v3
+    #[arg(long, value_name = "DIALECT", default_value = "portable", value_parser = dialect, hide_short_help = true)]
+    pub lp_dialect: Dialect,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
 }
@@ -136,8 +140,8 @@ pub struct ReadArgs {
 #[derive(clap::Args)]
 #[command(next_help_heading = "Mapping (for both sides)")]
 pub struct MapArgs {
-    /// All rows belong to this measurement, whatever the input says
-    #[arg(long, value_name = "NAME")]
+    /// All rows belong to this measurement, whatever the input says; or the column that names it
+    #[arg(long, value_name = "NAME|column:COL")]
     pub measurement: Option<String>,
     /// This column is the time
     #[arg(long, value_name = "COLUMN")]
@@ -157,6 +161,9 @@ pub struct MapArgs {
     /// What the sub-table name is
     #[arg(long, value_enum, default_value_t = TableAs::Auto, value_name = "HOW")]
     pub table_as: TableAs,
+    /// What the second column of a composite key is
+    #[arg(long, value_enum, default_value_t = KeyAs::Tag, value_name = "HOW", hide_short_help = true)]
+    pub key_as: KeyAs,
     /// Read a column as float, double, decimal, boolean, timestamp(UNIT), hex, base64, json or declared
     #[arg(long, value_name = "COLUMN=FORM", hide_short_help = true)]
     pub read: Vec<String>,
@@ -203,8 +210,15 @@ pub struct EqualArgs {
     pub max_memory: u64,
 }
 
+/// What begins a measurement that is a column.
+const COLUMN: &str = "column:";
+
 fn unit(text: &str) -> std::result::Result<Unit, String> {
     text.parse().map_err(|error: Error| error.to_string())
+}
+
+fn dialect(text: &str) -> std::result::Result<Dialect, String> {
+    text.parse().map_err(|_| "use portable, v1, v2 or v3".to_owned())
 }
 
 impl MapArgs {
@@ -220,7 +234,9 @@ impl MapArgs {
         }
         let rename = self.rename.iter().map(|text| pair("--rename", "OLD=NEW", text)).collect::<Result<_>>()?;
         Ok(Mapping {
-            measurement: self.measurement.clone(),
+            measurement: self.measurement.clone().filter(|text| !text.starts_with(COLUMN)),
+            measurement_column: self.measurement.as_deref().and_then(|text| text.strip_prefix(COLUMN)).map(str::to_owned),
+            key_as: self.key_as,
             time: self.time.clone(),
             tags: self.tags.clone(),
             fields: self.fields.clone(),
@@ -270,7 +286,7 @@ impl EqualArgs {
 impl ReadArgs {
     /// How an input is read; `from` wins over the common format.
     pub fn settings(&self, from: Option<Format>) -> Settings {
-        Settings { from: from.or(self.from), precision: self.lp_precision, end_mark: self.end_mark.end_mark }
+        Settings { from: from.or(self.from), precision: self.lp_precision, dialect: self.lp_dialect, end_mark: self.end_mark.end_mark }
     }
 }
 

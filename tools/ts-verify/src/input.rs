@@ -3,6 +3,7 @@
 use crate::digest_file::{FileCursor, MAGIC};
 use cli::Run;
 use fault::{Context, Error, Kind, Result};
+use lp::Dialect;
 use rows::Reader;
 use rows::format::{Format, ReadOptions, Source};
 use rows::time::Unit;
@@ -25,6 +26,7 @@ pub enum Spec {
 pub struct Settings {
     pub from: Option<Format>,
     pub precision: Unit,
+    pub dialect: Dialect,
     pub end_mark: bool,
 }
 
@@ -123,6 +125,7 @@ impl Rows {
         let options = ReadOptions {
             from: self.settings.from,
             precision: self.settings.precision,
+            dialect: self.settings.dialect,
             scan,
             end_mark: self.settings.end_mark,
             ..ReadOptions::default()

@@ -21,10 +21,23 @@ pub enum TableAs {
     Drop,
 }
 
+/// What becomes of the second column of a composite primary key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum KeyAs {
+    /// A tag: rows that differ only in it are different rows
+    #[default]
+    Tag,
+    /// A field
+    Field,
+}
+
 /// The mapping that the user asked for. It applies to both sides; a name may be the column's own or its new one.
 #[derive(Clone, Debug, Default)]
 pub struct Mapping {
     pub measurement: Option<String>,
+    /// The column that names the measurement of each row.
+    pub measurement_column: Option<String>,
+    pub key_as: KeyAs,
     pub time: Option<String>,
     pub tags: Vec<String>,
     pub fields: Vec<String>,
@@ -151,6 +164,7 @@ impl Layout {
             let time = mapping.time.iter().filter(|wanted| is(wanted)).count() > 0;
             let tag = mapping.tags.iter().filter(|wanted| is(wanted)).count() > 0;
             let plain = mapping.fields.iter().filter(|wanted| is(wanted)).count() > 0;
+            let names_it = mapping.measurement_column.iter().filter(|wanted| is(wanted)).count() > 0;
             let ignored = mapping.ignore.iter().filter(|wanted| is(wanted)).count() > 0;
             let told = mapping.read.iter().filter(|(wanted, _)| is(wanted)).last().map(|(_, form)| *form);
             if renamed.is_some() {
@@ -159,6 +173,9 @@ impl Layout {
             let role = match stated {
                 _ if ignored => Role::Ignore,
                 _ if time => Role::Time,
+                _ if names_it => Role::Measurement,
+                // Another column was named: this one is a tag like any other.
+                Role::Measurement if mapping.measurement_column.is_some() => Role::Tag,
                 _ if tag => Role::Tag,
                 _ if plain => Role::Field,
                 // Another column was named as the time: this one is a value.
@@ -168,8 +185,7 @@ impl Layout {
                     TableAs::Auto if role::is_redundant(field) => Role::Ignore,
                     _ => Role::Tag,
                 },
-                // The second part of a composite key: rows that differ only in it are different rows.
-                Role::Field if role::is_key(field) => Role::Tag,
+                Role::Field if role::is_key(field) && mapping.key_as == KeyAs::Tag => Role::Tag,
                 role => role,
             };
             let mut made = match role {
@@ -220,7 +236,7 @@ impl Layout {
     /// The names of the mapping that this side does not have.
     pub fn unused<'a>(&self, mapping: &'a Mapping) -> Vec<&'a str> {
         let lists = [&mapping.tags, &mapping.fields, &mapping.ignore];
-        let names = lists.into_iter().flatten().chain(mapping.time.iter());
+        let names = lists.into_iter().flatten().chain(&mapping.time).chain(&mapping.measurement_column);
         names
             .chain(mapping.rename.iter().map(|(old, _)| old))
             .chain(mapping.read.iter().map(|(name, _)| name))
