@@ -109,6 +109,8 @@ pub struct Layout {
     pub measurement: Measurement,
     pub tags: Vec<Column>,
     pub fields: Vec<Column>,
+    /// The sub-table name, left out because it is redundant; a tag after all if the other side compares it.
+    pub spare: Option<Column>,
     /// Names of the mapping that were found here.
     used: Vec<String>,
 }
@@ -147,6 +149,7 @@ impl Layout {
             },
             tags: Vec::new(),
             fields: Vec::new(),
+            spare: None,
             used: Vec::new(),
         };
         for (index, (field, stated)) in schema.fields().iter().zip(stated).enumerate() {
@@ -182,7 +185,10 @@ impl Layout {
                 Role::Time if mapping.time.is_some() && mapping_time_exists(schema, mapping) => Role::Field,
                 Role::Table => match mapping.table_as {
                     TableAs::Drop => Role::Ignore,
-                    TableAs::Auto if role::is_redundant(field) => Role::Ignore,
+                    TableAs::Auto if role::is_redundant(field) => {
+                        layout.spare = Some(column(index, name, Type::of(field)?, b't'));
+                        Role::Ignore
+                    }
                     _ => Role::Tag,
                 },
                 Role::Field if role::is_key(field) && mapping.key_as == KeyAs::Tag => Role::Tag,
@@ -250,6 +256,14 @@ impl Layout {
         self.tags.iter().find(|column| column.name == name)
     }
 
+    /// Compares the redundant sub-table name too, where the other side does.
+    pub fn use_spare(&mut self, other_has: impl Fn(&str) -> bool) {
+        if let Some(spare) = self.spare.take_if(|spare| other_has(&spare.name)) {
+            self.tags.push(spare);
+            self.tags.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+    }
+
     fn field_to_tag(&mut self, name: &str) {
         if let Some(at) = self.fields.iter().position(|column| column.name == name) {
             let old = self.fields.remove(at);
@@ -293,6 +307,8 @@ pub fn agree(a: &mut Layout, b: &mut Layout, mapping: &Mapping, options: Options
         (Measurement::Fixed(_), Measurement::Unknown) => b.measurement = a.measurement.clone(),
         _ => {}
     }
+    a.use_spare(|name| b.tag(name).is_some());
+    b.use_spare(|name| a.tag(name).is_some());
     let mut conflicts = Vec::new();
     for (tags, fields, tag_in_a) in [(&a.tags, &b.fields, true), (&b.tags, &a.fields, false)] {
         for tag in tags.iter() {

@@ -225,6 +225,7 @@ fn adopt(mine: Options, digest: Options) -> Result<Options> {
 /// Reads the columns of data as those of the digest beside it.
 fn beside(header: &Header, mut side: Opened, options: Options, mapping: &crate::layout::Mapping) -> Result<Opened> {
     check_names(mapping, &[&side.layout])?;
+    side.layout.use_spare(|name| header.columns.iter().any(|column| column.tag && column.name == name));
     let read = |layout: &mut Layout| {
         for (columns, tags) in [(&mut layout.tags, true), (&mut layout.fields, false)] {
             for column in columns.iter_mut().filter(|column| !column.told) {

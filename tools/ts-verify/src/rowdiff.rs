@@ -142,7 +142,7 @@ impl Names {
         match canonical::show(value, Unit::S) {
             Value::Number(number) if self.single.get(field as usize) == Some(&true) && number.is_f64() => {
                 let short = number.as_f64().map(|wide| (wide as f32).to_string());
-                short.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Number(number))
+                short.and_then(|text| text.parse::<f64>().ok()).map_or(Value::Number(number), Value::from)
             }
             value => value,
         }

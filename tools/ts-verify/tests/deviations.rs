@@ -152,6 +152,11 @@ fn the_sub_table_is_part_of_the_series_unless_it_is_redundant() {
     rows(&[], &text("table", &one), bare).code(1);
     rows(&["--table-as", "drop"], &text("table", &one), bare).code(0);
     rows(&["--table-as", "tag"], &text("table:redundant", &one), bare).code(1);
+    // One side does not know that the name is redundant, or has it as a tag: both compare it.
+    for role in ["table", "tag"] {
+        rows(&[], &text("table:redundant", &one), &text(role, &one)).code(0);
+        rows(&[], &text(role, &[("t2", "1")]), &text("table:redundant", &one)).code(1);
+    }
     // The second part of a composite key keeps rows apart.
     let keyed = |role: &str, rows: &[(u8, u8)]| {
         let body: String = rows.iter().map(|(key, v)| format!("2024-01-01T00:00:00Z,{key},{v}\n")).collect();
@@ -159,6 +164,14 @@ fn the_sub_table_is_part_of_the_series_unless_it_is_redundant() {
     };
     rows(&["--dedupe", "error"], &keyed("int:key", &[(1, 1), (2, 2)]), &keyed("tag", &[(2, 2), (1, 1)])).code(0);
     rows(&[], &keyed("int:key", &[(1, 1), (2, 2)]), &keyed("tag", &[(1, 2), (2, 1)])).code(1);
+    rows(&["--key-as", "field"], &keyed("int:key", &[(1, 1)]), &keyed("int", &[(1, 1)])).code(0);
+    // A measurement per row.
+    let measured = |role: &str, name: &str| format!("ts|time,m|{role},v|long\n2024-01-01T00:00:00Z,{name},1\n");
+    rows(&[], &measured("measurement", "x"), &measured("measurement", "x")).code(0);
+    rows(&[], &measured("measurement", "x"), &measured("measurement", "y")).code(1);
+    rows(&["--measurement", "column:m"], &measured("measurement", "x"), &measured("tag", "x")).code(0);
+    rows(&["--measurement", "one"], &measured("measurement", "x"), &measured("measurement", "y")).code(0);
+    rows(&[], &measured("measurement", "x"), &measured("tag", "x")).code(2);
 }
 
 #[test]
