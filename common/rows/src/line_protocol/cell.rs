@@ -50,15 +50,31 @@ pub(crate) fn field(
         Values::Decimal(v, scale) => decimal(out, v[row], *scale, options)?,
         Values::Text(v) => string(out, v.value(row).as_bytes(), options, repairs)?,
         Values::Dictionary(keys, texts) => string(out, texts.value(keys[row] as usize).as_bytes(), options, repairs)?,
-        Values::Binary(v) => {
-            let text = match options.binary {
-                BinaryAs::Hex => hex::encode(v.value(row)),
-                BinaryAs::Base64 => base64::engine::general_purpose::STANDARD.encode(v.value(row)),
-            };
-            write::string(out, options.dialect, text.as_bytes())?;
-        }
+        Values::Binary(v) => binary(out, v.value(row), options)?,
     }
     Ok(Wrote::Value)
+}
+
+/// Neither alphabet has a character that a string escapes.
+fn binary(out: &mut Vec<u8>, bytes: &[u8], options: &EncodeOptions) -> Result<(), Why> {
+    let len = match options.binary {
+        BinaryAs::Hex => bytes.len().saturating_mul(2),
+        BinaryAs::Base64 => bytes.len().div_ceil(3).saturating_mul(4),
+    };
+    if len > options.dialect.max_string() {
+        return Err(Refusal::StringTooLong.into());
+    }
+    out.push(b'"');
+    let start = out.len();
+    out.resize(start + len, 0);
+    let room = out.get_mut(start..).unwrap_or_default();
+    let written = match options.binary {
+        BinaryAs::Hex => hex::encode_to_slice(bytes, room).is_ok(),
+        BinaryAs::Base64 => base64::engine::general_purpose::STANDARD.encode_slice(bytes, room) == Ok(len),
+    };
+    out.push(b'"');
+    // The room is exactly what the alphabet takes.
+    if written { Ok(()) } else { Err(Refusal::StringTooLong.into()) }
 }
 
 fn unsigned(out: &mut Vec<u8>, v: u64, options: &EncodeOptions, repairs: &mut RepairSet) -> Result<(), Why> {

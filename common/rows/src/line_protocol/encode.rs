@@ -113,6 +113,8 @@ pub struct Encoder {
     checker: Checker,
     repairs: Repairs,
     rows: u64,
+    /// The text of a tag that is not text in its column.
+    scratch: Vec<u8>,
 }
 
 /// The texts of a dictionary as tags of lines: `,key=value`, escaped.
@@ -130,7 +132,16 @@ impl Encoder {
         let plan = Plan::new(&foreign.schema(), &options)?;
         let dictionaries = plan.tags.iter().map(|_| Rendered::default()).collect();
         let checker = Checker::new(options.dialect).precision(options.lp_precision());
-        Ok(Encoder { plan, options, foreign, dictionaries, checker, repairs: Repairs::default(), rows: 0 })
+        Ok(Encoder {
+            plan,
+            options,
+            foreign,
+            dictionaries,
+            checker,
+            repairs: Repairs::default(),
+            rows: 0,
+            scratch: Vec::new(),
+        })
     }
 
     /// What was changed so far.
@@ -244,7 +255,7 @@ impl Line<'_, '_, '_> {
     }
 
     fn series(&mut self, out: &mut Vec<u8>) -> std::result::Result<(), At> {
-        let Encoder { plan, options, dictionaries, .. } = &*self.encoder;
+        let Encoder { plan, options, dictionaries, scratch, .. } = &mut *self.encoder;
         match &plan.measurement {
             Name::Constant(name) => out.extend_from_slice(name),
             Name::Column(index) => {
@@ -252,9 +263,8 @@ impl Line<'_, '_, '_> {
                     .columns
                     .get(*index)
                     .ok_or((Some(*index), Why::Refused(Refusal::Empty(Element::Measurement))))?;
-                let mut text = Vec::new();
-                plain(&mut text, cells, self.row);
-                cell::name(out, Element::Measurement, &text, options, self.repairs)
+                let text = plain(scratch, cells, self.row);
+                cell::name(out, Element::Measurement, text, options, self.repairs)
                     .map_err(|why| (Some(*index), why))?;
             }
         }
@@ -267,14 +277,7 @@ impl Line<'_, '_, '_> {
                 Values::Dictionary(keys, _) => {
                     rendered.put(out, keys.get(self.row).copied().unwrap_or(-1), self.repairs)
                 }
-                Values::Text(texts) => {
-                    put_tag(out, &tag.prefix, texts.value(self.row).as_bytes(), options, self.repairs)
-                }
-                _ => {
-                    let mut text = Vec::new();
-                    plain(&mut text, cells, self.row);
-                    put_tag(out, &tag.prefix, &text, options, self.repairs)
-                }
+                _ => put_tag(out, &tag.prefix, plain(scratch, cells, self.row), options, self.repairs),
             };
             wrote.map_err(|why| (Some(tag.index), why))?;
         }
@@ -304,10 +307,12 @@ fn put_tag(
 }
 
 /// The text of a value that becomes a tag or measurement: as in CSV, so numbers in their shortest form, times as
-/// RFC 3339, binary as hexadecimal.
-fn plain(out: &mut Vec<u8>, cells: &Cells<'_>, row: usize) {
-    if let Cell::Text(text) = cells.write(row, &mut Printer::default(), out) {
-        out.extend_from_slice(text);
+/// RFC 3339, binary as hexadecimal. Empty for NULL.
+fn plain<'a>(scratch: &'a mut Vec<u8>, cells: &Cells<'a>, row: usize) -> &'a [u8] {
+    scratch.clear();
+    match cells.write(row, &mut Printer::default(), scratch) {
+        Cell::Text(text) => text,
+        Cell::Null | Cell::Written => scratch,
     }
 }
 

@@ -21,8 +21,8 @@ pub(crate) struct Shape {
     pub only: Option<Vec<u8>>,
     /// The key in the lines, unescaped, of each column. Not the column's name where a tag and a field share theirs.
     keys: Vec<Vec<u8>>,
-    /// Keys as they stand in the lines, escaped, to their column; filled as they come.
-    found: HashMap<Vec<u8>, usize>,
+    /// Keys of fields and of tags as they stand in the lines, escaped, to their column; filled as they come.
+    found: [HashMap<Vec<u8>, usize>; 2],
 }
 
 impl Shape {
@@ -36,7 +36,7 @@ impl Shape {
         }
         let measurement = columns.iter().position(|c| c.role == Role::Measurement);
         let keys = columns.iter().map(|c| c.name.clone().into_bytes()).collect();
-        Ok(Shape { columns, time, measurement, only: None, keys, found: HashMap::new() })
+        Ok(Shape { columns, time, measurement, only: None, keys, found: Default::default() })
     }
 
     /// The schema of the batches.
@@ -58,17 +58,16 @@ impl Shape {
             return Some(guess);
         }
         let element = if tag { Element::TagKey } else { Element::FieldKey };
-        // One map for both: no key has a line feed.
-        let mut spelled = key.to_vec();
-        spelled.extend_from_slice(if tag { b"\nt" } else { b"\nf" });
-        if let Some(found) = self.found.get(&spelled) {
-            return Some(*found);
+        let [fields, tags] = &mut self.found;
+        let found = if tag { tags } else { fields };
+        if let Some(column) = found.get(key) {
+            return Some(*column);
         }
         let name = unescape(key, element, dialect);
         let fits = |(column, known): (&Column, &Vec<u8>)| holds(column, tag) && known.as_slice() == name.as_ref();
-        let found = self.columns.iter().zip(&self.keys).position(fits)?;
-        self.found.insert(spelled, found);
-        Some(found)
+        let column = self.columns.iter().zip(&self.keys).position(fits)?;
+        found.insert(key.to_vec(), column);
+        Some(column)
     }
 }
 
@@ -204,7 +203,7 @@ impl Survey {
         columns.insert(0, column);
         keys.insert(0, Vec::new());
         let only = if several { None } else { self.measurements.into_iter().next() };
-        Ok(Shape { columns, time: 0, measurement: several.then_some(1), only, keys, found: HashMap::new() })
+        Ok(Shape { columns, time: 0, measurement: several.then_some(1), only, keys, found: Default::default() })
     }
 }
 
