@@ -54,6 +54,7 @@ struct Valid {
 }
 
 impl Valid {
+    #[inline]
     fn push(&mut self, valid: bool) {
         if let Some(bits) = &mut self.bits {
             bits.append(valid);

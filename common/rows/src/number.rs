@@ -47,6 +47,9 @@ fn not_negative(text: &[u8]) -> Misfit {
 /// A double: digits with point and exponent, `NaN`, `inf`, `-inf`. A number too large for a double is refused, not
 /// taken as infinite.
 pub fn double(text: &[u8]) -> Fit<f64> {
+    if let Some(value) = short(text) {
+        return Ok(value);
+    }
     let value: f64 = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(NO_NUMBER)?;
     if value.is_infinite() && text.iter().any(u8::is_ascii_digit) {
         return Err(RANGE);
@@ -56,11 +59,56 @@ pub fn double(text: &[u8]) -> Fit<f64> {
 
 /// A float of 32 bits, rounded once from the text.
 pub fn float(text: &[u8]) -> Fit<f32> {
+    // The nearest double may stand for the text unless it lies exactly between two floats, where the digits that it
+    // lost would decide.
+    const BELOW_FLOAT: u64 = (1 << 29) - 1;
+    if let Some(value) = short(text) {
+        let between = value.to_bits() & BELOW_FLOAT == 1 << 28;
+        if !between && (value == 0.0 || (1e-37..1e38).contains(&value.abs())) {
+            return Ok(value as f32);
+        }
+    }
     let value: f32 = std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).ok_or(NO_NUMBER)?;
     if value.is_infinite() && text.iter().any(u8::is_ascii_digit) {
         return Err(RANGE);
     }
     Ok(value)
+}
+
+/// Powers of ten that a double holds exactly.
+const TENS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// The common case: few digits, perhaps a point, no exponent. Digits below 2^53 and a power of ten up to 10^22 are exact
+/// doubles, so that their quotient is rounded once, as it must be (Clinger 1990). Everything else is left to std.
+#[inline]
+fn short(text: &[u8]) -> Option<f64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if digits.len() > 18 || digits.is_empty() || digits == b"." {
+        return None;
+    }
+    let (mut value, mut scale, mut step) = (0u64, 0usize, 0usize);
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit <= 9 {
+            value = value * 10 + u64::from(digit);
+            scale += step;
+        } else if *byte == b'.' && step == 0 {
+            step = 1;
+        } else {
+            return None;
+        }
+    }
+    if value > 1 << 53 {
+        return None;
+    }
+    let value = value as f64 / TENS.get(scale)?;
+    Some(if negative { -value } else { value })
 }
 
 /// `-12.30` as an integer of 10^-scale. More digits behind the point than the scale are refused unless they are zeros.
@@ -143,6 +191,10 @@ mod tests {
         assert_eq!(double(b"inf"), Ok(f64::INFINITY));
         assert!(double(b"NaN").unwrap().is_nan() && float(b"1e39").is_err() && double(b"1,5").is_err());
         assert_eq!(float(b"0.1"), Ok(0.1f32));
+        // Between two floats: the double nearest to these texts is the midpoint itself.
+        assert_eq!(float(b"16777217.000000001"), "16777217.000000001".parse().map_err(|_| NO_NUMBER));
+        assert!(double(b".").is_err() && double(b"-").is_err() && double(b"").is_err() && double(b"1.2.3").is_err());
+        assert_eq!((double(b"-0").map(f64::to_bits), double(b"5.")), (Ok((-0.0f64).to_bits()), Ok(5.0)));
         assert_eq!(decimal(b"-0.05", 5, 2), Ok(-5));
         assert_eq!(decimal(b"1.2000", 5, 2), Ok(120));
         assert_eq!(decimal(b"999.99", 5, 2), Ok(99999));
@@ -156,6 +208,21 @@ mod tests {
             let mut out = Vec::new();
             print_decimal(value, scale, &mut out);
             prop_assert_eq!(decimal(&out, 38, scale), Ok(value));
+        }
+
+        #[test]
+        fn floats_are_those_of_std(text in "-?[0-9]{0,10}[.]?[0-9]{0,12}", bits: u32, long: u64) {
+            let midpoint = f64::from_bits(u64::from(bits) << 32 | 1 << 28);
+            for text in [text, f32::from_bits(bits).to_string(), f64::from_bits(long).to_string(), midpoint.to_string(), format!("{}.{}", bits >> 8, bits & 0xFFFF)] {
+                let (single, expected) = (float(text.as_bytes()), text.parse::<f32>());
+                prop_assert_eq!(single.is_ok(), expected.as_ref().is_ok_and(|v| v.is_finite() || !text.contains(|c: char| c.is_ascii_digit())), "{}", text);
+                if let (Ok(single), Ok(expected)) = (single, expected) {
+                    prop_assert!(single.to_bits() == expected.to_bits() || (single.is_nan() && expected.is_nan()), "{}", text);
+                }
+                if let (Ok(double), Ok(expected)) = (double(text.as_bytes()), text.parse::<f64>()) {
+                    prop_assert!(double.to_bits() == expected.to_bits() || (double.is_nan() && expected.is_nan()), "{}", text);
+                }
+            }
         }
 
         #[test]
