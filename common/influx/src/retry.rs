@@ -94,7 +94,9 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
         408 | 425 | 429 | 499 => retry(false, reason),
         400 | 422 => bad_request(reply, body, &message, reason),
         // The cache empties only when the server writes it out, or never, if one batch is larger than the cache.
-        500.. if message.contains("cache-max-memory-size exceeded") => retry(true, reason),
+        500.. if message.contains("cache-max-memory-size exceeded") => {
+            retry(true, format!("{reason} (the server's write cache is full: raise its limit, or write smaller batches)"))
+        }
         // 1.x answers 500 to an unknown retention policy.
         500.. if message.contains("retention policy not found") => Verdict::Refused { reason },
         500.. => retry(false, reason),

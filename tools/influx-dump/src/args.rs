@@ -1,9 +1,9 @@
 //! The command line of `influx-dump`, and the plan made of it.
 
+use crate::pattern::Pattern;
 use clap::Args as ClapArgs;
 use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RetryArgs, SourceArgs, TlsArgs};
 use fault::{Error, Result};
-use globset::{Glob, GlobMatcher};
 use influx::dump::Window;
 use influx::{Target, Version, types::FieldType};
 use lp::Dialect;
@@ -15,8 +15,8 @@ use std::time::Duration;
 /// InfluxDB into rows.
 #[derive(ClapArgs, Debug)]
 pub struct Args {
-    /// Measurements to read; globs (*, ?, [ab], {a,b}); repeatable (default: all)
-    #[arg(long, value_name = "GLOB")]
+    /// Measurements to read: a name, a glob (*, ?, [ab], {a,b}) or /REGEX/; repeatable (default: all)
+    #[arg(long, value_name = "NAME")]
     pub measurement: Vec<String>,
     /// Only rows from this time on (2024-01-01, 2024-01-01T00:00:00Z, 1704067200000ms)
     #[arg(long, value_name = "TIME")]
@@ -79,8 +79,8 @@ pub struct Plan {
     pub range: Window,
     pub format: Format,
     pub dialect: Dialect,
-    /// Names or globs; empty is everything.
-    pub wanted: Vec<(String, GlobMatcher)>,
+    /// Empty is everything.
+    pub wanted: Vec<Pattern>,
     /// Measurement, field, type.
     pub types: Vec<(String, String, FieldType)>,
     /// Nanoseconds.
@@ -96,10 +96,6 @@ impl Args {
         if since.zip(until).is_some_and(|(since, until)| since >= until) {
             return Err(Error::usage("--since is not before --until"));
         }
-        let glob = |text: &String| match Glob::new(text) {
-            Ok(glob) => Ok((text.clone(), glob.compile_matcher())),
-            Err(error) => Err(Error::usage(format!("--measurement {text}: {}", error.kind()))),
-        };
         let window = match self.window.map(|window| i64::try_from(window.as_nanos())) {
             None => None,
             Some(Ok(nanos)) if nanos > 0 => Some(nanos),
@@ -116,7 +112,7 @@ impl Args {
             target,
             range: Window { from: since.map(|time| ceil_to(time, Unit::Ns)), to: until.map(|time| ceil_to(time, Unit::Ns)) },
             format: self.to.or(by_name).unwrap_or(Format::Csv),
-            wanted: self.measurement.iter().map(glob).collect::<Result<_>>()?,
+            wanted: self.measurement.iter().map(|text| Pattern::parse(text)).collect::<Result<_>>()?,
             types: self.field_type.iter().map(|text| field_type(text)).collect::<Result<_>>()?,
             window,
         })

@@ -1,6 +1,7 @@
 //! `influx-dump`: measurements of InfluxDB 1, 2 or 3 as rows in any format.
 
 pub mod args;
+pub mod pattern;
 mod report;
 pub mod select;
 mod sink;

@@ -17,10 +17,10 @@ const MOST: i128 = 1_000_000;
 pub fn measurements(client: &Client, plan: &Plan) -> Result<Vec<Measurement>> {
     let there = client.measurements()?;
     let mut names: Vec<String> = Vec::new();
-    for (text, glob) in &plan.wanted {
-        let found: Vec<&String> = there.iter().filter(|name| *name == text || glob.is_match(name)).collect();
+    for pattern in &plan.wanted {
+        let found: Vec<&String> = there.iter().filter(|name| pattern.matches(name)).collect();
         if found.is_empty() {
-            return Err(Error::new(Kind::Refused, format!("{}: no measurement matches {text}", plan.target)));
+            return Err(Error::new(Kind::Refused, format!("{}: no measurement matches {}", plan.target, pattern.text())));
         }
         names.extend(found.into_iter().cloned());
     }

@@ -126,6 +126,7 @@ fn globs_choose_and_a_name_that_is_not_there_is_refused() {
     let sim = load("cpu v=1 1\ncpu2 v=1 1\nmem v=1 1\n", &[]);
     assert_eq!(dump(&sim).args(["--measurement", "cpu*", "--union"]).run().code(0).number("rows"), 2);
     assert_eq!(dump(&sim).args(["--measurement", "mem", "--measurement", "cpu?", "-t", "lp"]).run().code(0).number("rows"), 2);
+    assert_eq!(dump(&sim).args(["--measurement", "/^(mem|cpu)$/", "-t", "lp"]).run().code(0).number("rows"), 2);
     let outcome = dump(&sim).args(["--measurement", "disk"]).run().code(6);
     assert!(outcome.stderr.contains("disk"), "{}", outcome.stderr);
     dump(&sim).args(["--measurement", "[x"]).run().code(2);
