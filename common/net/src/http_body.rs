@@ -86,14 +86,14 @@ pub struct ReplyBody {
 }
 
 enum Inner {
-    Plain(Raw),
+    Plain(Box<Raw>),
     Gzip(Box<MultiGzDecoder<Raw>>),
 }
 
 impl ReplyBody {
     pub(crate) fn new(response: reqwest::Response, reading: Reading, gzip: bool) -> ReplyBody {
         let raw = Raw { response, reading, chunk: Bytes::new(), ended: false };
-        let inner = if gzip { Inner::Gzip(Box::new(MultiGzDecoder::new(raw))) } else { Inner::Plain(raw) };
+        let inner = if gzip { Inner::Gzip(Box::new(MultiGzDecoder::new(raw))) } else { Inner::Plain(Box::new(raw)) };
         ReplyBody { inner }
     }
 

@@ -72,7 +72,7 @@ fn named(client: &mut Client, sql: &str) -> Result<(Vec<String>, Vec<Vec<Value>>
     let mut results = client.query(sql, Some(Unit::Ms))?;
     let names = results.columns().iter().map(|column| column.name.to_ascii_lowercase()).collect();
     let mut all = Vec::new();
-    while let Some(rows) = results.next()? {
+    while let Some(rows) = results.next_rows()? {
         for index in 0..rows.len {
             all.push(rows.columns.iter().map(|column| crate::value::at(column.as_ref(), index)).collect());
         }
@@ -160,10 +160,9 @@ pub fn tables(client: &mut Client, database: &str, children: bool, mut each: imp
     let sql = format!("SELECT table_name, stable_name, `type` FROM information_schema.ins_tables{}", filter(conditions));
     client.each(&sql, |row| {
         // Virtual tables (3.3.6) hold no data of their own.
-        if !text(row, 2).is_some_and(|kind| kind.starts_with("VIRTUAL")) {
-            if let Some(table) = text(row, 0) {
-                each(table, text(row, 1).filter(|name| !name.is_empty()));
-            }
+        let is_virtual = text(row, 2).is_some_and(|kind| kind.starts_with("VIRTUAL"));
+        if let Some(table) = text(row, 0).filter(|_| !is_virtual) {
+            each(table, text(row, 1).filter(|name| !name.is_empty()));
         }
         Ok(())
     })
@@ -244,7 +243,7 @@ pub fn extent(client: &mut Client, from: &str, time: &str, condition: &str, unit
     let time = name(time)?;
     let mut results = client.query(&format!("SELECT COUNT(*), FIRST({time}), LAST({time}) FROM {from}{condition}"), Some(unit))?;
     let mut extent = Extent::default();
-    while let Some(rows) = results.next()? {
+    while let Some(rows) = results.next_rows()? {
         if rows.len == 0 {
             continue;
         }

@@ -7,7 +7,7 @@ use crate::types::{Column, Rows};
 use crate::value::Value;
 use crate::version::Version;
 use crate::{rest, value, ws};
-use fault::{Error, Secret};
+use fault::{Error, Kind, Secret};
 use net::Endpoint;
 use net::http::Options;
 use rows::time::Unit;
@@ -103,6 +103,16 @@ pub enum Results<'a> {
 impl Client {
     /// Connects and checks the login.
     pub fn open(config: &Config) -> Result<Client> {
+        let client = Client::open_any(config)?;
+        if let Some(zone) = config.login.timezone.as_ref().filter(|_| client.version() < Version::CONN_TZ) {
+            // Older servers would ignore it in silence, and read times without zone differently.
+            let (version, since) = (client.version(), Version::CONN_TZ);
+            return Err(Error::new(Kind::Refused, format!("time zone {zone}: server {version} knows no time zone of a connection (since {since}): write times with their offset")).into());
+        }
+        Ok(client)
+    }
+
+    fn open_any(config: &Config) -> Result<Client> {
         let inner = if config.rest { Inner::Rest(Box::new(rest::Rest::open(config)?)) } else { Inner::Ws(Box::new(ws::Session::open(config)?)) };
         Ok(Client { inner })
     }
@@ -131,7 +141,7 @@ impl Client {
     /// Runs a statement with a small result, row by row.
     pub fn each(&mut self, sql: &str, mut row: impl FnMut(&[Value]) -> fault::Result<()>) -> Result<()> {
         let mut results = self.query(sql, Some(Unit::Ms))?;
-        while let Some(rows) = results.next()? {
+        while let Some(rows) = results.next_rows()? {
             for index in 0..rows.len {
                 let values: Vec<Value> = rows.columns.iter().map(|column| value::at(column.as_ref(), index)).collect();
                 row(&values)?;
@@ -177,10 +187,10 @@ impl Results<'_> {
     }
 
     /// The next rows; `None` at an end that the server has stated. A cut result is a failure.
-    pub fn next(&mut self) -> Result<Option<Rows>> {
+    pub fn next_rows(&mut self) -> Result<Option<Rows>> {
         match self {
-            Results::Ws(stream) => stream.next(),
-            Results::Rest(stream) => stream.next(),
+            Results::Ws(stream) => stream.next_rows(),
+            Results::Rest(stream) => stream.next_rows(),
         }
     }
 }

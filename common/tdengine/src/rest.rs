@@ -33,7 +33,7 @@ impl Rest {
         let mut rest = Rest { client, config: config.clone(), version: Version([3, 0, 0, 0]) };
         let mut stream = rest.query("SELECT SERVER_VERSION()", Some(Unit::Ms))?;
         let mut text = String::new();
-        while let Some(rows) = stream.next()? {
+        while let Some(rows) = stream.next_rows()? {
             if let Some(column) = rows.columns.first().filter(|_| rows.len > 0) {
                 text = crate::value::text(column.as_ref(), 0).unwrap_or_default();
             }
@@ -151,7 +151,7 @@ impl<R: Read> Stream<R> {
     }
 
     /// The next rows; `None` once the reply's end has been checked.
-    pub fn next(&mut self) -> Result<Option<Rows>> {
+    pub fn next_rows(&mut self) -> Result<Option<Rows>> {
         if self.ended {
             return Ok(None);
         }

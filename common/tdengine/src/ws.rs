@@ -173,7 +173,7 @@ impl Stream<'_> {
     }
 
     /// The next rows, or `None` once the server has said that there are no more.
-    pub fn next(&mut self) -> Result<Option<Rows>> {
+    pub fn next_rows(&mut self) -> Result<Option<Rows>> {
         if self.done {
             return Ok(None);
         }

@@ -216,7 +216,7 @@ proptest! {
         let reply = reply.to_string();
         let mut stream = tdengine::rest::Stream::open(json::Body::open(reply.as_bytes()).unwrap(), None).unwrap();
         let mut seen = Vec::new();
-        while let Some(rows) = stream.next().unwrap() {
+        while let Some(rows) = stream.next_rows().unwrap() {
             seen.extend((0..rows.len).map(|row| tdengine::value::text(rows.columns[0].as_ref(), row)));
         }
         prop_assert_eq!(seen, texts);

@@ -49,8 +49,8 @@ fn body(path: &str) -> Vec<u8> {
 
 fn by_rest(path: &str, unit: Option<Unit>) -> (Vec<Column>, Unit, Rows) {
     let mut stream = rest::Stream::open(Body::open(std::io::Cursor::new(body(path))).unwrap(), unit).unwrap();
-    let rows = stream.next().unwrap().unwrap();
-    assert!(stream.next().unwrap().is_none());
+    let rows = stream.next_rows().unwrap().unwrap();
+    assert!(stream.next_rows().unwrap().is_none());
     (stream.columns.clone(), stream.unit, rows)
 }
 
@@ -210,7 +210,7 @@ fn a_rest_body_that_ends_early_is_never_whole() {
         let part = std::io::Cursor::new(whole[..cut].to_vec());
         let read = Body::open(part).map_err(tdengine::Failure::from).and_then(|body| {
             let mut stream = rest::Stream::open(body, None)?;
-            while stream.next()?.is_some() {}
+            while stream.next_rows()?.is_some() {}
             Ok(())
         });
         assert!(read.is_err(), "cut at {cut}");

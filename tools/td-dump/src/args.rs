@@ -66,7 +66,7 @@ pub struct Args {
     #[command(flatten)]
     pub output: OutputArgs,
     /// One file per table in this directory
-    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["output", "query", "list", "schema", "count"])]
     pub output_dir: Option<PathBuf>,
     /// CSV header: typed, plain, none
     #[arg(long, value_name = "KIND", default_value = "typed", value_parser = Header::from_str)]
@@ -148,10 +148,8 @@ fn instant(text: &str) -> std::result::Result<Nanos, String> {
 impl Args {
     /// What clap cannot say.
     pub fn check(&self) -> Result<()> {
-        if let (Some(since), Some(until)) = (self.since, self.until) {
-            if since >= until {
-                return Err(Error::usage("--since is not before --until: the range is empty"));
-            }
+        if self.since.zip(self.until).is_some_and(|(since, until)| since >= until) {
+            return Err(Error::usage("--since is not before --until: the range is empty"));
         }
         if self.to == Some(Format::Lp) {
             return Err(Error::usage("line protocol is made by lp-encode: td-dump … -t arrow | lp-encode"));
@@ -166,9 +164,6 @@ impl Args {
                 Some("select" | "show" | "describe" | "desc" | "explain" | "(select") => {}
                 Some(other) => return Err(Error::usage(format!("--query '{other} …': td-dump only reads: SELECT, SHOW, DESCRIBE, EXPLAIN"))),
             }
-        }
-        if self.output_dir.is_some() && self.query.is_some() {
-            return Err(Error::usage("--output-dir is for tables: use -o with --query"));
         }
         Ok(())
     }

@@ -33,7 +33,7 @@ pub fn run(sql: &str, output: Counted, args: &Args, connector: &Connector) -> Re
             layout.apply(results.columns_mut(), unit).map_err(Stopped::Here)?;
             known = Some(layout.clone());
             loop {
-                let rows = results.next()?;
+                let rows = results.next_rows()?;
                 if sink.is_none() {
                     let output = output.take().ok_or_else(|| Stopped::Here(Error::new(Kind::Bug, "the output was used up")))?;
                     let options = args.write_options(args.output.output.as_deref());

@@ -133,7 +133,7 @@ fn stream(
     let mut results = client.query(&part.select(&layout.items), Some(layout.unit()))?;
     let unit = results.unit();
     layout.apply(results.columns_mut(), unit).map_err(Broken::Local)?;
-    while let Some(rows) = results.next()? {
+    while let Some(rows) = results.next_rows()? {
         if rows.len == 0 {
             continue;
         }

@@ -160,10 +160,9 @@ fn choose(mut shape: Shape, args: &Args, table: &str) -> Result<Shape> {
             chosen.push(column.ok_or_else(|| missing("column", name, &shape.columns))?.clone());
         }
         // Without its key a row is no row: a composite key always comes along.
-        if let Some(key) = shape.columns.iter().find(|column| Some(&column.name) == shape.key.as_ref()) {
-            if !chosen.iter().any(|column: &Described| column.name == key.name) {
-                chosen.insert(0, key.clone());
-            }
+        let key = shape.columns.iter().find(|column| Some(&column.name) == shape.key.as_ref());
+        if let Some(key) = key.filter(|key| !chosen.iter().any(|column: &Described| column.name == key.name)) {
+            chosen.insert(0, key.clone());
         }
         shape.columns = chosen;
     }

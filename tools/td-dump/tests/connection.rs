@@ -139,6 +139,11 @@ fn the_connections_time_zone_reads_times_without_zone() {
         assert_eq!(rows(&outcome.text()).1, ["2024-01-01T08:00:00.000Z,2"]);
     }
     assert!(rows(&source.dump().args(["--query", sql]).run().code(0).text()).1.is_empty());
+    let old = Source::with("m", csv, &["--server-version", "3.3.1.0"]);
+    for tool in [old.dump(), old.rest()] {
+        let outcome = tool.args(["--query", sql, "--timezone", "Asia/Shanghai"]).run().code(6);
+        assert!(outcome.stderr.contains("knows no time zone"), "{}", outcome.stderr);
+    }
 }
 
 #[test]

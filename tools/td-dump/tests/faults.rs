@@ -143,6 +143,23 @@ fn a_busy_server_is_asked_again() {
 }
 
 #[test]
+fn the_server_says_when_to_come_back() {
+    let (csv, source) = source(&["queue-full=1@3"]);
+    let started = Instant::now();
+    let outcome = source.rest().args(["--table", "meters"]).run().code(0);
+    same_rows(&outcome, &csv);
+    assert_eq!(outcome.number("retries"), 1);
+    assert!(started.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
+fn nowhere_to_hold_a_part_is_a_local_failure() {
+    let (_, source) = source(&[]);
+    let outcome = source.dump().args(["--table", "meters", "--spool"]).env("TMPDIR", "/nonexistent").run().code(7);
+    assert!(outcome.stderr.contains("/nonexistent"), "{}", outcome.stderr);
+}
+
+#[test]
 fn the_readers_of_stdout_may_go_or_be_full() {
     let (_, source) = source(&[]);
     let url = format!("tdengine://{}/test", source.sim.host);
