@@ -167,6 +167,20 @@ fn requests_are_logged_with_bytes_and_status() {
 }
 
 #[test]
+fn what_is_loaded_is_read_in_blocks_and_kept_whole() {
+    let directory = testkit::temp_dir();
+    let file = directory.path().join("m.lp");
+    // strings with line ends, over several blocks of the reader
+    let lines: String = (0..60_000).map(|i| format!("m,t=a s=\"{}\n{i}\",f={i} {i}\n", "x".repeat(150))).collect();
+    assert!(lines.len() > 9_000_000);
+    std::fs::write(&file, lines.trim_end()).unwrap();
+    let server = start(&["--flavor", "1.13", "--database", "d", "--load", file.to_str().unwrap()], |_| ());
+    let ask = |q: &str| get(&server.address, "/query", &[("db", "d"), ("epoch", "ns"), ("q", q)], &[]).text();
+    assert!(ask("SELECT COUNT(s), COUNT(f), SUM(f) FROM m").contains("[0,60000,60000,1799970000]"));
+    assert!(ask("SELECT s FROM m WHERE time = 59999").contains("x\\n59999\""));
+}
+
+#[test]
 fn wrong_arguments_are_refused_before_anything_is_served() {
     let refused = |args: &[&str], code: i32, why: &str| {
         let outcome = testkit::tool("ts-sim").arg("influx").args(args).run().code(code);

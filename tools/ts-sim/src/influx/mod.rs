@@ -13,6 +13,7 @@ mod http;
 mod influxql;
 mod json;
 mod lexer;
+mod load;
 mod manage;
 pub mod points;
 mod query_api;
@@ -35,7 +36,7 @@ use crate::args::InfluxArgs;
 use crate::faults::{Fault, Faults};
 use crate::listen::Listener;
 use accounts::{Accounts, Org, Token, User, id_of};
-use fault::{Error, Kind, Result};
+use fault::{Error, Result};
 use flavor::Flavor;
 use server::Server;
 use std::collections::BTreeMap;
@@ -90,10 +91,7 @@ pub fn build(args: &InfluxArgs) -> Result<Server> {
     let target = args.database.first().or(args.bucket.first());
     for path in &args.load {
         let target = target.ok_or_else(|| Error::usage("--load needs a --database or --bucket to load into"))?;
-        let bytes = std::fs::read(path)
-            .map_err(|e| Error::caused(Kind::LocalIo, format!("cannot read {}", path.display()), e))?;
-        write_api::load(&server, target, &bytes)
-            .map_err(|why| Error::malformed(format!("{}: {why}", path.display())))?;
+        load::load(&server, target, path)?;
     }
     Ok(server)
 }

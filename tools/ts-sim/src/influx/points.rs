@@ -92,6 +92,18 @@ pub fn parse(body: &[u8], rules: Rules) -> Batch<'_> {
     batch
 }
 
+/// The length of the whole lines at the start of a buffer: what follows may go on in the next one.
+pub fn complete_lines(buf: &[u8]) -> usize {
+    let mut start = 0;
+    loop {
+        let end = line_end(buf, start);
+        if end >= buf.len() {
+            return start;
+        }
+        start = end + 1;
+    }
+}
+
 /// Where the line that starts at `i` ends: an unescaped, unquoted LF. May lie one past the end after a trailing backslash.
 fn line_end(buf: &[u8], mut i: usize) -> usize {
     let (mut quoted, mut fields, mut equals, mut commas) = (false, false, 0usize, 0usize);
