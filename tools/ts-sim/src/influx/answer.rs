@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 pub enum Format {
     /// v1: `{"results":[…]}`; with a size, one document per so many rows.
     Results { chunk: Option<usize> },
-    /// v1: `name,tags,…`
-    ResultsCsv,
+    /// v1: `name,tags,…`; 1.x escapes tags there as in line protocol, 2.x does not.
+    ResultsCsv { escape: bool },
     /// v3: one array of objects, or one object a line.
     Objects { lines: bool },
     /// v3: a plain CSV with one header.
@@ -133,7 +133,7 @@ impl Answer {
                     self.buffer.extend_from_slice(&head);
                 }
             }
-            Format::ResultsCsv => {
+            Format::ResultsCsv { escape } => {
                 let mut header = b"name,tags".to_vec();
                 for column in columns {
                     header.push(b',');
@@ -151,7 +151,7 @@ impl Answer {
                 csv_cell(&mut self.prefix, name);
                 self.prefix.push(b',');
                 let tags: Vec<Vec<u8>> =
-                    tags.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| csv_tag(k, v)).collect();
+                    tags.iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| csv_tag(k, v, escape)).collect();
                 csv_cell(&mut self.prefix, &tags.join(&b','));
             }
             Format::Objects { .. } => {
@@ -205,7 +205,7 @@ impl Answer {
                 self.pending_rows += 1;
             }
             Format::Results { chunk: None } => self.buffer.extend_from_slice(if self.rows == 0 { b"[" } else { b",[" }),
-            Format::ResultsCsv | Format::PlainCsv => self.buffer.extend_from_slice(&self.prefix),
+            Format::ResultsCsv { .. } | Format::PlainCsv => self.buffer.extend_from_slice(&self.prefix),
             Format::Objects { lines } => {
                 let start: &[u8] = match (lines, self.any) {
                     (true, _) => b"{",
@@ -222,7 +222,7 @@ impl Answer {
         match self.format {
             Format::Results { chunk: Some(_) } => self.pending.push(b']'),
             Format::Results { chunk: None } => self.buffer.push(b']'),
-            Format::ResultsCsv | Format::PlainCsv => self.buffer.push(b'\n'),
+            Format::ResultsCsv { .. } | Format::PlainCsv => self.buffer.push(b'\n'),
             Format::Objects { lines } => self.buffer.extend_from_slice(if lines { b"}\n" } else { b"}" }),
         }
         self.flush(PIECE)
@@ -268,6 +268,8 @@ impl Answer {
                 }
                 self.buffer.extend_from_slice(format!(",\"error\":{}", json::quoted(message.as_bytes())).as_bytes());
             }
+            // the real servers answer 200 and nothing at all
+            Format::ResultsCsv { .. } => {}
             _ => {
                 self.buffer.extend_from_slice(b"error\n");
                 csv_cell(&mut self.buffer, message.as_bytes());
@@ -334,7 +336,7 @@ impl Row<'_> {
             out.push(b':');
             return Some(out);
         }
-        let comma = n > 0 || format == Format::ResultsCsv;
+        let comma = n > 0 || matches!(format, Format::ResultsCsv { .. });
         let out = self.answer.target();
         if comma {
             out.push(b',');
@@ -348,7 +350,7 @@ impl Row<'_> {
         let Some(out) = self.next(false) else { return };
         match (format, epoch) {
             (Format::Results { .. }, None) => out.extend_from_slice(format!("\"{}\"", rfc3339(ns)).as_bytes()),
-            (Format::Results { .. } | Format::ResultsCsv, unit) => {
+            (Format::Results { .. } | Format::ResultsCsv { .. }, unit) => {
                 out.extend_from_slice((ns.div_euclid(unit.unwrap_or(1))).to_string().as_bytes());
             }
             // v3 prints times without zone
@@ -361,7 +363,7 @@ impl Row<'_> {
 
     /// A field's value.
     pub fn value(&mut self, value: Option<&Value>) {
-        let csv = matches!(self.answer.format, Format::ResultsCsv | Format::PlainCsv);
+        let csv = matches!(self.answer.format, Format::ResultsCsv { .. } | Format::PlainCsv);
         let Some(out) = self.next(value.is_none()) else { return };
         match value {
             None if csv => {}
@@ -402,14 +404,14 @@ pub fn csv_cell(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
 }
 
-fn csv_tag(key: &[u8], value: &[u8]) -> Vec<u8> {
+fn csv_tag(key: &[u8], value: &[u8], escape: bool) -> Vec<u8> {
     let mut out = Vec::with_capacity(key.len() + value.len() + 1);
     for (n, part) in [key, value].into_iter().enumerate() {
         if n == 1 {
             out.push(b'=');
         }
         for &b in part {
-            if matches!(b, b',' | b'=' | b' ') {
+            if escape && matches!(b, b',' | b'=' | b' ') {
                 out.push(b'\\');
             }
             out.push(b);

@@ -84,9 +84,9 @@ fn one(
         c.need(")")?;
         return Ok(inner);
     }
-    let name = c.name()?;
+    let name = super::influxql::operand(c)?;
     if c.sign("::") {
-        c.name()?;
+        c.cast()?;
     }
     let sign = match c.next() {
         Some(Token::Sign(sign @ ("=" | "!=" | "<" | "<=" | ">" | ">="))) => *sign,
@@ -163,7 +163,7 @@ fn time_literal(c: &mut Cursor, now: i64, language: Language) -> Result<i64, Str
     };
     // `::timestamp`
     if c.sign("::") {
-        c.name()?;
+        c.cast()?;
     }
     loop {
         let minus = c.sign("-");

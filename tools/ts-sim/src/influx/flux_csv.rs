@@ -161,7 +161,17 @@ impl Writer {
 
     /// An error after the status has gone out: a table of its own (the server answers 200 then).
     pub fn error(&mut self, message: &str) -> Result<(), Gone> {
-        self.buffer.extend_from_slice(b"\r\n,error,reference\r\n,");
+        self.buffer.extend_from_slice(b"\r\n");
+        if self.dialect.datatype {
+            self.buffer.extend_from_slice(b"#datatype,string,string\r\n");
+        }
+        if self.dialect.group {
+            self.buffer.extend_from_slice(b"#group,true,true\r\n");
+        }
+        if self.dialect.default {
+            self.buffer.extend_from_slice(b"#default,,\r\n");
+        }
+        self.buffer.extend_from_slice(b",error,reference\r\n,");
         csv_cell(&mut self.buffer, message.as_bytes());
         self.buffer.extend_from_slice(b",\r\n");
         self.flush(0)

@@ -4,11 +4,13 @@ use super::answer::Gone;
 use super::condition::Condition;
 use super::flux::{Literal, Pipeline, Predicate, Step};
 use super::flux_csv::{Cell, Column, Kind, Writer};
+use super::flux_small::{self, Small};
 use super::influxql::Function;
 use super::points::Value;
-use super::select::{Merge, Place, Stop, Total, with_measurement};
+use super::select::{Merge, Place, Stop, with_measurement};
 use super::server::Server;
 use super::store::{Measurement, Series, Type};
+use super::totals::Total;
 
 /// Rows under one lock.
 const PAGE: usize = 8192;
@@ -36,12 +38,25 @@ impl Source {
     }
 }
 
-/// An aggregated table.
-#[derive(Clone)]
-struct Small {
-    labels: Vec<(String, Vec<u8>)>,
-    kind: Kind,
-    rows: Vec<(Option<i64>, Value<'static>)>,
+/// Refuses a pivot that would make a column twice, as the server does before it sends anything.
+pub fn feasible(server: &Server, plan: &Plan) -> Result<(), Stop> {
+    if !plan.pipeline.steps.contains(&Step::Pivot) {
+        return Ok(());
+    }
+    for source in sources(server, plan, plan.pipeline.range.unwrap_or((i64::MIN, i64::MAX)), true)? {
+        let twice = with_measurement(server, &plan.place, &source.measurement, |m| {
+            let names = source.fields.iter().filter_map(|(id, _)| m.fields.get(*id as usize));
+            let names = names.map(|n| String::from_utf8_lossy(n).into_owned());
+            names.into_iter().find(|n| source.labels.iter().any(|(label, _)| label == n))
+        })?;
+        if let Some(name) = twice {
+            let advice = format!("consider renaming \"{name}\" to something else before pivoting");
+            return Err(Stop::Failed(format!(
+                "pivot: value \"{name}\" appears in a column key column, but a column named \"{name}\" already exists; {advice}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Runs one pipeline into the writer.
@@ -60,19 +75,26 @@ pub fn run(server: &Server, plan: &Plan, out: &mut Writer) -> Result<(), Stop> {
         Step::Aggregate(function) => Some(*function),
         _ => None,
     });
+    // steps that need all tables; without them each is written as soon as it is known
+    let later = first.map_or(&[][..], |first| plan.pipeline.steps.get(first + 1..).unwrap_or_default());
+    let collects = later.iter().any(|s| matches!(s, Step::Group(_) | Step::Aggregate(_) | Step::Pivot));
     for source in sources(server, plan, (from, to), pivot)? {
         match aggregate {
-            Some(function) => smalls.extend(total(server, plan, &source, &condition, function)?),
+            Some(function) => {
+                let small = total(server, plan, &source, &condition, function)?;
+                match small {
+                    Some(small) if !collects => flux_small::write(&small, (from, to), &plan.pipeline.steps, out)?,
+                    small => smalls.extend(small),
+                }
+            }
             None => table(server, plan, &source, &condition, (from, to), out)?,
         }
     }
-    if let Some(first) = first {
-        for step in plan.pipeline.steps.iter().skip(first + 1) {
-            smalls = apply(smalls, step)?;
-        }
-        for small in smalls {
-            write_small(&small, (from, to), &plan.pipeline.steps, out)?;
-        }
+    for step in later {
+        smalls = flux_small::apply(smalls, step)?;
+    }
+    for small in smalls {
+        flux_small::write(&small, (from, to), &plan.pipeline.steps, out)?;
     }
     out.end()?;
     Ok(())
@@ -114,7 +136,13 @@ fn sources(server: &Server, plan: &Plan, range: (i64, i64), pivot: bool) -> Resu
             }
         })?;
     }
-    found.sort_by(|a, b| a.order.cmp(&b.order));
+    let regrouped = plan.pipeline.steps.iter().any(|step| matches!(step, Step::Drop(_) | Step::Keep(_)));
+    if regrouped && !pivot {
+        // tables whose key loses a column are made anew, in the order of the key: field, measurement, tags
+        found.sort_by(|a, b| a.labels.iter().map(|(_, v)| v).cmp(b.labels.iter().map(|(_, v)| v)));
+    } else {
+        found.sort_by(|a, b| a.order.cmp(&b.order));
+    }
     Ok(found)
 }
 
@@ -246,16 +274,18 @@ fn label_columns(labels: &[(String, Vec<u8>)]) -> impl Iterator<Item = Column> +
     labels.iter().map(|(name, _)| Column { name: name.clone(), kind: Kind::String, group: true })
 }
 
-fn bounds() -> [Column; 2] {
+/// The columns of the range.
+pub fn bounds() -> [Column; 2] {
     ["_start", "_stop"].map(|name| Column { name: name.to_string(), kind: Kind::Time, group: true })
 }
 
-fn column(name: &str, kind: Kind) -> Column {
+/// A column that is not in the key.
+pub fn column(name: &str, kind: Kind) -> Column {
     Column { name: name.to_string(), kind, group: false }
 }
 
 /// Which of the columns are left, and how many rows.
-fn projection(columns: &[Column], steps: &[Step]) -> (Vec<bool>, usize) {
+pub fn projection(columns: &[Column], steps: &[Step]) -> (Vec<bool>, usize) {
     let mut kept = vec![true; columns.len()];
     let mut limit = usize::MAX;
     for step in steps {
@@ -363,11 +393,12 @@ fn total(
     Ok(total.result(function).map(|value| {
         let selector = matches!(function, Function::Min | Function::Max | Function::First | Function::Last);
         let time = total.time().filter(|_| selector);
-        Small { labels: source.labels.clone(), kind: kind_of(&value), rows: vec![(time, value)] }
+        Small::new(source.labels.clone(), time, value)
     }))
 }
 
-fn check(function: Function, kind: Kind) -> Result<(), Stop> {
+/// Refuses a function that does not take this type.
+pub fn check(function: Function, kind: Kind) -> Result<(), Stop> {
     let needs_number = matches!(function, Function::Sum | Function::Mean | Function::Min | Function::Max);
     if needs_number && matches!(kind, Kind::Boolean | Kind::String) {
         let text = format!("unsupported input type for {} aggregate: {}", function.name(), kind.flux_name());
@@ -376,7 +407,8 @@ fn check(function: Function, kind: Kind) -> Result<(), Stop> {
     Ok(())
 }
 
-fn kind_of(value: &Value) -> Kind {
+/// The column type of a value.
+pub fn kind_of(value: &Value) -> Kind {
     match value {
         Value::Float(_) => Kind::Double,
         Value::Int(_) => Kind::Long,
@@ -384,60 +416,4 @@ fn kind_of(value: &Value) -> Kind {
         Value::Bool(_) => Kind::Boolean,
         Value::Str(_) => Kind::String,
     }
-}
-
-/// A step over aggregated tables.
-fn apply(tables: Vec<Small>, step: &Step) -> Result<Vec<Small>, Stop> {
-    match step {
-        Step::Group(columns) => {
-            let mut merged: Vec<Small> = Vec::new();
-            for mut table in tables {
-                table.labels.retain(|(name, _)| columns.contains(name));
-                match merged.iter_mut().find(|m| m.labels == table.labels) {
-                    Some(same) if same.kind != table.kind => {
-                        return Err(Stop::Failed(
-                            "schema collision: cannot group different column types together".into(),
-                        ));
-                    }
-                    Some(same) => same.rows.append(&mut table.rows),
-                    None => merged.push(table),
-                }
-            }
-            Ok(merged)
-        }
-        Step::Aggregate(function) => tables
-            .into_iter()
-            .map(|table| {
-                check(*function, table.kind)?;
-                let mut total = Total::default();
-                for (time, value) in &table.rows {
-                    total.add(*function, value, time.unwrap_or_default());
-                }
-                let value = total.result(*function).unwrap_or(Value::Int(0));
-                Ok(Small { labels: table.labels, kind: kind_of(&value), rows: vec![(None, value)] })
-            })
-            .collect(),
-        Step::Pivot => Err(Stop::Failed("the simulator does not know pivot after an aggregate".into())),
-        Step::Drop(_) | Step::Keep(_) | Step::Limit(_) => Ok(tables),
-    }
-}
-
-fn write_small(table: &Small, range: (i64, i64), steps: &[Step], out: &mut Writer) -> Result<(), Stop> {
-    let timed = table.rows.iter().all(|(time, _)| time.is_some());
-    let grouped = steps.iter().any(|s| matches!(s, Step::Group(_)));
-    let mut columns: Vec<Column> = if grouped { Vec::new() } else { bounds().to_vec() };
-    if timed {
-        columns.push(column("_time", Kind::Time));
-    }
-    columns.push(column("_value", table.kind));
-    columns.extend(label_columns(&table.labels));
-    let (kept, limit) = projection(&columns, steps);
-    out.table(&columns, &kept)?;
-    for (time, value) in table.rows.iter().take(limit) {
-        let bounds = [range.0, range.1].map(Cell::Time).into_iter().filter(|_| !grouped);
-        let time = time.filter(|_| timed).map(Cell::Time);
-        let labels = table.labels.iter().map(|(_, v)| Cell::Text(v));
-        out.row(bounds.chain(time).chain([Cell::Value(value)]).chain(labels), &kept)?;
-    }
-    Ok(())
 }

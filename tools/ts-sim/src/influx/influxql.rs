@@ -59,6 +59,8 @@ pub enum Column {
     All { fields: bool, tags: bool },
     /// A field or a tag.
     Name { name: String, alias: Option<String> },
+    /// A function that the server does not have either.
+    Unknown(String),
     /// `COUNT(f)`; `None` is `*`.
     Call { function: Function, of: Option<String>, alias: Option<String> },
 }
@@ -133,7 +135,7 @@ pub fn parse(text: &str, now: i64) -> Parse<Vec<Statement>> {
         }
         found.push(statement(&mut cursor, now)?);
         if !cursor.done() && !matches!(cursor.peek(), Some(Token::Sign(";"))) {
-            return Err(format!("{} at line 1", cursor.expected(";")));
+            return Err(cursor.expected(";"));
         }
     }
 }
@@ -189,7 +191,7 @@ fn statement(c: &mut Cursor, now: i64) -> Parse<Statement> {
         return Ok(Statement::Grant { read, write, on, to });
     }
     let words = "SELECT, DELETE, SHOW, CREATE, DROP, EXPLAIN, GRANT, REVOKE, ALTER, SET, KILL";
-    Err(format!("{} at line 1, char 1", c.expected(words)))
+    Err(c.expected(words))
 }
 
 fn show(c: &mut Cursor, now: i64) -> Parse<Statement> {
@@ -248,7 +250,7 @@ fn show(c: &mut Cursor, now: i64) -> Parse<Statement> {
         return Ok(Statement::ShowSeries { on, from, filter, cardinality, exact });
     }
     let words = "DATABASES, FIELD, MEASUREMENTS, RETENTION, SERIES, TAG";
-    Err(format!("{} at line 1", c.expected(words)))
+    Err(c.expected(words))
 }
 
 fn on(c: &mut Cursor) -> Parse<Option<String>> {
@@ -351,24 +353,33 @@ fn column(c: &mut Cursor) -> Parse<Column> {
     if c.sign("*") {
         return star(c);
     }
-    let name = c.name()?;
+    let name = operand(c)?;
     if c.sign("(") {
-        let function = Function::of(&name).ok_or_else(|| format!("undefined function {name}()"))?;
+        let Some(function) = Function::of(&name) else {
+            while c.next().is_some_and(|token| *token != Token::Sign(")")) {}
+            return Ok(Column::Unknown(name.to_ascii_lowercase()));
+        };
         let of = if c.sign("*") { None } else { Some(c.name()?) };
         c.need(")")?;
         return Ok(Column::Call { function, of, alias: alias(c)? });
     }
     if c.sign("::") {
-        c.name()?;
+        c.cast()?;
     }
     Ok(Column::Name { name, alias: alias(c)? })
+}
+
+/// A name where the server would also take a literal.
+pub fn operand(c: &mut Cursor) -> Parse<String> {
+    let expected = c.expected("identifier, string, number, bool");
+    c.name().map_err(|_| expected)
 }
 
 fn star(c: &mut Cursor) -> Parse<Column> {
     if !c.sign("::") {
         return Ok(Column::All { fields: true, tags: true });
     }
-    match c.name()?.as_str() {
+    match c.cast()?.as_str() {
         "field" => Ok(Column::All { fields: true, tags: false }),
         "tag" => Ok(Column::All { fields: false, tags: true }),
         other => Err(format!("found {other}, expected field, tag")),

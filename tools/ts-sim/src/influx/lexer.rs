@@ -30,11 +30,28 @@ const SIGNS: [&str; 32] = [
     "/", ":", "[", "]", "{", "}", "|", "%", "?", "!", "&",
 ];
 
+/// A query cut into words.
+pub struct Words {
+    tokens: Vec<Token>,
+    /// Where each begins, in characters from 1, and where the text ends.
+    places: Vec<usize>,
+    language: Language,
+}
+
+/// Words that InfluxQL takes for a name only in quotes.
+const RESERVED: &str = " ALL ALTER ANY AS ASC BEGIN BY CREATE CONTINUOUS DATABASE DATABASES DEFAULT DELETE DESC DESTINATIONS \
+DIAGNOSTICS DISTINCT DROP DURATION END EVERY EXPLAIN FIELD FOR FROM GRANT GRANTS GROUP GROUPS IN INF INSERT INTO KEY KEYS KILL \
+LIMIT MEASUREMENT MEASUREMENTS NAME OFFSET ON ORDER PASSWORD POLICY POLICIES PRIVILEGES QUERIES QUERY READ REPLICATION RESAMPLE \
+RETENTION REVOKE SELECT SERIES SET SHARD SHARDS SLIMIT SOFFSET STATS SUBSCRIPTION SUBSCRIPTIONS TAG TO USER USERS VALUES WHERE \
+WITH WRITE ";
+
 /// Cuts a query into words; the error says what could not be read.
-pub fn lex(text: &str, language: Language) -> Result<Vec<Token>, String> {
+pub fn lex(text: &str, language: Language) -> Result<Words, String> {
     let mut out: Vec<Token> = Vec::new();
+    let mut places: Vec<usize> = Vec::new();
     let mut rest = text.trim_start();
     while let Some(first) = rest.chars().next() {
+        places.push(text.len() - rest.len() + 1);
         let (token, after) = match first {
             '"' => {
                 let (inner, after) = quoted(rest, '"', language == Language::Sql)?;
@@ -50,6 +67,7 @@ pub fn lex(text: &str, language: Language) -> Result<Vec<Token>, String> {
             }
             '/' if rest.starts_with("//") && language == Language::Flux => {
                 rest = rest.split_once('\n').map_or("", |(_, after)| after).trim_start();
+                places.pop();
                 continue;
             }
             c if c.is_ascii_digit() => {
@@ -71,7 +89,8 @@ pub fn lex(text: &str, language: Language) -> Result<Vec<Token>, String> {
         out.push(token);
         rest = after.trim_start();
     }
-    Ok(out)
+    places.push(text.len() + 2);
+    Ok(Words { tokens: out, places, language })
 }
 
 /// A number, or in Flux a time literal such as `2026-11-21T00:00:00Z`; a sign belongs to it only then, or after an `e`.
@@ -128,13 +147,14 @@ fn quoted(text: &str, quote: char, doubled: bool) -> Result<(String, &str), Stri
 /// A position in the words, with the small steps that parsers take.
 pub struct Cursor<'a> {
     tokens: &'a [Token],
+    words: &'a Words,
     at: usize,
 }
 
 impl<'a> Cursor<'a> {
     /// At the start.
-    pub fn new(tokens: &'a [Token]) -> Cursor<'a> {
-        Cursor { tokens, at: 0 }
+    pub fn new(words: &'a Words) -> Cursor<'a> {
+        Cursor { tokens: &words.tokens, words, at: 0 }
     }
 
     /// The next word, not taken.
@@ -183,15 +203,31 @@ impl<'a> Cursor<'a> {
         if self.sign(sign) { Ok(()) } else { Err(self.expected(sign)) }
     }
 
+    /// What follows `::`.
+    pub fn cast(&mut self) -> Result<String, String> {
+        match self.peek() {
+            Some(Token::Word(name)) => {
+                self.at += 1;
+                Ok(name.clone())
+            }
+            _ => Err(self.expected("field, tag")),
+        }
+    }
+
     /// A bare or double-quoted name.
     pub fn name(&mut self) -> Result<String, String> {
         match self.peek() {
+            Some(Token::Word(name)) if self.reserved(name) => Err(self.expected("identifier")),
             Some(Token::Word(name) | Token::Double(name)) => {
                 self.at += 1;
                 Ok(name.clone())
             }
             _ => Err(self.expected("identifier")),
         }
+    }
+
+    fn reserved(&self, word: &str) -> bool {
+        self.words.language == Language::InfluxQl && RESERVED.contains(&format!(" {} ", word.to_ascii_uppercase()))
     }
 
     /// A plain whole number.
@@ -215,6 +251,9 @@ impl<'a> Cursor<'a> {
             Some(Token::Regex(w)) => format!("/{w}/"),
             Some(Token::Sign(s)) => (*s).to_string(),
         };
-        format!("found {found}, expected {what}")
+        match (self.words.language, self.words.places.get(self.at)) {
+            (Language::InfluxQl, Some(place)) => format!("found {found}, expected {what} at line 1, char {place}"),
+            _ => format!("found {found}, expected {what}"),
+        }
     }
 }

@@ -35,7 +35,10 @@ pub fn influxql(server: &Arc<Server>, request: &Request) -> Reply {
         },
     };
     let Some(text) = request.given("q") else {
-        return refuse(400, "missing required parameter \"q\"");
+        return match flavor {
+            Flavor::V29 => refuse(400, "mime: no media type"),
+            _ => refuse(400, "missing required parameter \"q\""),
+        };
     };
     let found = match influxql::parse(text, server.now()) {
         Ok(found) => found,
@@ -61,7 +64,7 @@ pub fn influxql(server: &Arc<Server>, request: &Request) -> Reply {
     let csv = request.header("accept").is_some_and(|a| a.contains("csv"));
     let chunk = (request.param("chunked") == Some("true"))
         .then(|| request.given("chunk_size").and_then(|n| n.parse().ok()).filter(|n| *n > 0).unwrap_or(10_000));
-    let format = if csv { Format::ResultsCsv } else { Format::Results { chunk } };
+    let format = if csv { Format::ResultsCsv { escape: flavor != Flavor::V29 } } else { Format::Results { chunk } };
     let content_type = match (csv, request.header("accept")) {
         (true, Some(accept)) if accept.contains("text/csv") => "text/csv",
         (true, _) => "application/csv",
@@ -210,7 +213,11 @@ pub fn flux(server: &Arc<Server>, request: &Request) -> Reply {
             let text = "error in building plan while starting program: cannot submit unbounded read to";
             return refuse(400, "invalid", &format!("{text} \"{given}\"; try bounding 'from' with a call to 'range'"));
         }
-        plans.push(flux_run::Plan { place, pipeline });
+        let plan = flux_run::Plan { place, pipeline };
+        if let Err(Stop::Failed(why)) = flux_run::feasible(server, &plan) {
+            return refuse(400, "invalid", &format!("runtime error @1:1-1:{}: {why}", script.len() + 1));
+        }
+        plans.push(plan);
     }
     let worker = server.clone();
     stream("text/csv; charset=utf-8", move |out| {

@@ -2,12 +2,14 @@
 
 use super::answer::{Answer, Gone};
 use super::condition::Condition;
-use super::influxql::{Column, Function, Group, Names, Select, Source};
+use super::influxql::{Function, Names, Select, Source};
 use super::points::Value;
+use super::select_plan::{Output, Plan, Scope, plan};
 use super::server::Server;
-use super::store::{Measurement, Policy, Store, Type};
+use super::store::{Measurement, Policy, Store};
+use super::totals::Total;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 /// Why a statement stopped.
 #[derive(Debug)]
@@ -49,32 +51,29 @@ impl Place {
 /// Rows under one lock.
 const PAGE: usize = 8192;
 
-/// One output column.
-#[derive(Debug, Clone)]
-enum Output {
-    Time,
-    Field(u32),
-    Tag(Vec<u8>),
-    /// Neither a field nor a tag of this measurement.
-    Nothing,
-    Call(Function, u32),
-}
-
 /// Runs a SELECT on all its sources.
 pub fn run(server: &Server, place: &Place, select: &Select, answer: &mut Answer) -> Result<(), Stop> {
     if select.into {
         return Err("not implemented: SELECT INTO".to_string().into());
     }
+    let mut found: Vec<(Place, Vec<u8>)> = Vec::new();
+    let mut scope = Scope::default();
     for source in &select.from {
         let place = Place {
             database: source.database.clone().unwrap_or_else(|| place.database.clone()),
             policy: source.policy.clone().or_else(|| place.policy.clone()),
         };
-        // the lock ends with this statement: reading takes its own
-        let found = names(&server.store(), &place, source)?;
-        for name in found {
-            one(server, &place, &name, select, answer)?;
+        let store = server.store();
+        for name in names(&store, &place, source)? {
+            if let Some(measurement) = place.policy(&store)?.data.measurement(&name) {
+                scope.add(measurement);
+            }
+            found.push((place.clone(), name));
         }
+    }
+    found.sort_by(|a, b| a.1.cmp(&b.1));
+    for (place, name) in found {
+        one(server, &place, &name, select, &scope, answer)?;
     }
     Ok(())
 }
@@ -88,16 +87,15 @@ pub fn names(store: &Store, place: &Place, source: &Source) -> Result<Vec<Vec<u8
     })
 }
 
-/// What of a measurement is read, and how it is shown.
-struct Plan {
-    titles: Vec<String>,
-    outputs: Vec<Output>,
-    /// Tag keys and values of each result series, with the numbers of the stored series in it.
-    groups: Vec<(Vec<(Vec<u8>, Vec<u8>)>, Vec<usize>)>,
-}
-
-fn one(server: &Server, place: &Place, name: &[u8], select: &Select, answer: &mut Answer) -> Result<(), Stop> {
-    let plan = with_measurement(server, place, name, |m| plan(m, select))?;
+fn one(
+    server: &Server,
+    place: &Place,
+    name: &[u8],
+    select: &Select,
+    scope: &Scope,
+    answer: &mut Answer,
+) -> Result<(), Stop> {
+    let plan = with_measurement(server, place, name, |m| plan(m, select, scope))??;
     let Some(plan) = plan else { return Ok(()) };
     let calls = plan.outputs.iter().any(|o| matches!(o, Output::Call(..)));
     for (tags, series) in &plan.groups {
@@ -122,7 +120,7 @@ pub fn with_measurement<T>(
     {
         let store = server.store();
         let measurement = place.policy(&store)?.data.measurement(name).ok_or_else(gone)?;
-        if !measurement.series.iter().any(|s| s.rows.unsettled()) {
+        if !measurement.disorder {
             return Ok(lend(measurement));
         }
     }
@@ -134,117 +132,6 @@ pub fn with_measurement<T>(
         }
         Ok(lend(place.policy(&store)?.data.measurement(name).ok_or_else(gone)?))
     }
-}
-
-fn plan(measurement: &Measurement, select: &Select) -> Option<Plan> {
-    let keys = measurement.tag_keys();
-    let grouped: Vec<Vec<u8>> = if select.group.all {
-        keys.iter().map(|k| k.to_vec()).collect()
-    } else {
-        let mut tags: Vec<Vec<u8>> = select.group.tags.iter().map(|t| t.clone().into_bytes()).collect();
-        tags.sort();
-        tags
-    };
-    let free: Vec<&[u8]> = keys.into_iter().filter(|k| !grouped.iter().any(|g| g == k)).collect();
-    let mut columns: Vec<(String, Output)> = vec![("time".to_string(), Output::Time)];
-    for column in &select.columns {
-        match column {
-            Column::All { fields, tags } => {
-                let mut all: Vec<(&[u8], Output)> = Vec::new();
-                if *fields {
-                    let known = measurement.field_types();
-                    all.extend(measurement.fields.iter().enumerate().map(|(id, f)| (&**f, Output::Field(id as u32))));
-                    all.retain(|(f, _)| known.binary_search_by(|(name, _)| name.cmp(f)).is_ok());
-                }
-                if *tags {
-                    all.extend(free.iter().map(|k| (*k, Output::Tag(k.to_vec()))));
-                }
-                all.sort_by_key(|(name, _)| *name);
-                columns.extend(all.into_iter().map(|(name, output)| (text(name), output)));
-            }
-            Column::Name { name, alias } => {
-                let title = alias.clone().unwrap_or_else(|| name.clone());
-                if name == "time" {
-                    if let Some((first, _)) = columns.first_mut() {
-                        *first = title;
-                    }
-                    continue;
-                }
-                let tag = measurement.series.iter().any(|s| !s.tag(name.as_bytes()).is_empty());
-                let output = match measurement.field_id(name.as_bytes()) {
-                    Some(id) => Output::Field(id),
-                    None if tag => Output::Tag(name.clone().into_bytes()),
-                    None => Output::Nothing,
-                };
-                columns.push((title, output));
-            }
-            Column::Call { function, of, alias } => {
-                let mut all: Vec<(&[u8], Type)> = measurement.field_types();
-                all.dedup_by_key(|(name, _)| *name);
-                for (name, ty) in all {
-                    let numeric = matches!(ty, Type::Float | Type::Integer | Type::Unsigned);
-                    let any = matches!(function, Function::Count | Function::First | Function::Last);
-                    match of {
-                        Some(wanted) if wanted.as_bytes() != name => continue,
-                        None if !numeric && !any => continue,
-                        _ => {}
-                    }
-                    let title = match (alias, of) {
-                        (Some(alias), _) => alias.clone(),
-                        (None, Some(_)) => function.name().to_string(),
-                        (None, None) => format!("{}_{}", function.name(), text(name)),
-                    };
-                    if let Some(id) = measurement.field_id(name) {
-                        columns.push((title, Output::Call(*function, id)));
-                    }
-                }
-            }
-        }
-    }
-    if !columns.iter().any(|(_, o)| matches!(o, Output::Field(_) | Output::Call(..))) {
-        return None;
-    }
-    let titles = distinct(columns.iter().map(|(title, _)| title.as_str()));
-    let groups = groups(measurement, &select.condition, &grouped, &select.group);
-    Some(Plan { titles, outputs: columns.into_iter().map(|(_, o)| o).collect(), groups })
-}
-
-/// Titles that come again get `_1`, `_2`.
-fn distinct<'a>(titles: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for title in titles {
-        let mut name = title.to_string();
-        let mut n = 0;
-        while found.contains(&name) {
-            n += 1;
-            name = format!("{title}_{n}");
-        }
-        found.push(name);
-    }
-    found
-}
-
-fn groups(
-    m: &Measurement,
-    condition: &Condition,
-    keys: &[Vec<u8>],
-    group: &Group,
-) -> Vec<(Vec<(Vec<u8>, Vec<u8>)>, Vec<usize>)> {
-    let mut found: BTreeMap<Vec<&[u8]>, Vec<usize>> = BTreeMap::new();
-    for (n, series) in m.series.iter().enumerate() {
-        if condition.filter.as_ref().is_none_or(|f| f.passes_series(m, series)) {
-            found.entry(keys.iter().map(|k| series.tag(k)).collect()).or_default().push(n);
-        }
-    }
-    let named = |values: Vec<&[u8]>| keys.iter().cloned().zip(values.into_iter().map(<[u8]>::to_vec)).collect();
-    found
-        .into_iter()
-        .map(|(values, series)| (if group.is_none() { Vec::new() } else { named(values) }, series))
-        .collect()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }
 
 type Tags<'a> = [(&'a [u8], &'a [u8])];
@@ -372,70 +259,6 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// A running aggregate.
-#[derive(Default)]
-pub struct Total {
-    count: i64,
-    best: Option<(Value<'static>, i64)>,
-    int: i128,
-    float: f64,
-    is_float: bool,
-}
-
-impl Total {
-    /// Takes one value.
-    pub fn add(&mut self, function: Function, value: &Value, time: i64) {
-        self.count += 1;
-        match value {
-            Value::Int(x) => (self.int, self.float) = (self.int + i128::from(*x), self.float + *x as f64),
-            Value::Uint(x) => (self.int, self.float) = (self.int + i128::from(*x), self.float + *x as f64),
-            Value::Float(x) => (self.is_float, self.float) = (true, self.float + *x),
-            _ => {}
-        }
-        let better = match (&self.best, function) {
-            (None, _) => true,
-            (Some((_, at)), Function::First) => time < *at,
-            (Some((_, at)), Function::Last) => time >= *at,
-            (Some((best, _)), Function::Min) => less(value, best),
-            (Some((best, _)), Function::Max) => less(best, value),
-            _ => false,
-        };
-        if better {
-            self.best = Some((value.owned(), time));
-        }
-    }
-
-    /// The time of the chosen value.
-    pub fn time(&self) -> Option<i64> {
-        self.best.as_ref().map(|(_, time)| *time)
-    }
-
-    /// The result; `None` when there was no value.
-    pub fn result(&self, function: Function) -> Option<Value<'static>> {
-        let (best, _) = self.best.as_ref()?;
-        Some(match function {
-            Function::Count => Value::Int(self.count),
-            Function::Mean => Value::Float(self.float / self.count as f64),
-            Function::Sum if self.is_float => Value::Float(self.float),
-            // sums wrap around in the server's 64 bits
-            Function::Sum if matches!(best, Value::Uint(_)) => Value::Uint(self.int as u64),
-            Function::Sum => Value::Int(self.int as i64),
-            _ => best.clone(),
-        })
-    }
-}
-
-fn less(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Float(a), Value::Float(b)) => a < b,
-        (Value::Int(a), Value::Int(b)) => a < b,
-        (Value::Uint(a), Value::Uint(b)) => a < b,
-        (Value::Bool(a), Value::Bool(b)) => a < b,
-        (Value::Str(a), Value::Str(b)) => a < b,
-        _ => false,
-    }
-}
-
 #[expect(clippy::too_many_arguments)]
 fn aggregate(
     server: &Server,
@@ -447,17 +270,29 @@ fn aggregate(
     series: &[usize],
     answer: &mut Answer,
 ) -> Result<(), Stop> {
-    let calls: Vec<(Function, u32)> =
+    let calls: Vec<(Function, Option<u32>)> =
         plan.outputs.iter().filter_map(|o| if let Output::Call(f, id) = o { Some((*f, *id)) } else { None }).collect();
     let mut totals: Vec<Total> = calls.iter().map(|_| Total::default()).collect();
+    // beside one selector, columns show what else its point holds
+    let selects = |f: &Function| matches!(f, Function::Min | Function::Max | Function::First | Function::Last);
+    let selector = matches!(calls.as_slice(), [(f, _)] if selects(f));
+    let mut beside: Vec<Option<Value<'static>>> = vec![None; plan.outputs.len()];
     let mut cursor = Merge::new(series, &select.condition, false);
     loop {
         let more = with_measurement(server, place, name, |m| {
             cursor.page(m, PAGE, |series, row, time| {
                 if select.condition.filter.as_ref().is_none_or(|f| f.passes(m, series, row)) {
                     for ((function, id), total) in calls.iter().zip(&mut totals) {
-                        if let Some(value) = series.rows.get(row, *id) {
-                            total.add(*function, &value, time);
+                        let value = id.and_then(|id| series.rows.get(row, id));
+                        let chosen = value.is_some_and(|value| total.add(*function, &value, time));
+                        if chosen && selector {
+                            for (cell, output) in beside.iter_mut().zip(&plan.outputs) {
+                                *cell = match output {
+                                    Output::Field(id) => series.rows.get(row, *id).map(|v| v.owned()),
+                                    Output::Tag(key) => Some(Value::Str(series.tag(key).to_vec().into())),
+                                    _ => None,
+                                };
+                            }
                         }
                     }
                 }
@@ -468,25 +303,20 @@ fn aggregate(
             break;
         }
     }
-    if totals.iter().all(|t| t.count == 0) {
+    if totals.iter().all(|t| t.count() == 0) {
         return Ok(());
     }
     // one selector alone shows the time of its point, everything else the start of the range
-    let chosen = match (calls.as_slice(), totals.as_slice()) {
-        ([(Function::Min | Function::Max | Function::First | Function::Last, _)], [total]) => {
-            total.best.as_ref().map(|(_, t)| *t)
-        }
-        _ => None,
-    };
+    let chosen = totals.first().filter(|_| selector).and_then(Total::time);
     let start = if select.condition.from == i64::MIN { 0 } else { select.condition.from };
     answer.begin_series(name, tags, &plan.titles)?;
     answer.row(|out| {
         let mut results = calls.iter().zip(&totals).map(|((function, _), total)| total.result(*function));
-        for output in &plan.outputs {
+        for (output, beside) in plan.outputs.iter().zip(&beside) {
             match output {
                 Output::Time => out.time(chosen.unwrap_or(start)),
                 Output::Call(..) => out.value(results.next().flatten().as_ref()),
-                _ => out.value(None),
+                _ => out.value(beside.as_ref()),
             }
         }
     })?;

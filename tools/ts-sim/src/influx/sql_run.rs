@@ -4,10 +4,11 @@ use super::answer::{Answer, Row};
 use super::condition::Filter;
 use super::influxql::Function;
 use super::points::Value;
-use super::select::{Merge, Place, Stop, Total, with_measurement};
+use super::select::{Merge, Place, Stop, with_measurement};
 use super::server::Server;
 use super::sql::{Column, From, Query};
 use super::store::{Measurement, Series, Type};
+use super::totals::Total;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
@@ -194,7 +195,9 @@ fn grouped(
                 for ((cell, total), (_, call, source)) in cells.iter_mut().zip(totals).zip(shape) {
                     let value = source.as_ref().map_or(Some(Value::Int(1)), |s| s.value(series, row));
                     match (call, value) {
-                        (Some(function), Some(value)) => total.add(*function, &value, time),
+                        (Some(function), Some(value)) => {
+                            total.add(*function, &value, time);
+                        }
                         (None, Some(value)) => *cell = Some(value.owned()),
                         _ => {}
                     }

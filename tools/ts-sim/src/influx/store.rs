@@ -76,6 +76,8 @@ pub struct Measurement {
     /// Types by shard start and field id.
     pub shards: BTreeMap<i64, Vec<Option<Type>>>,
     pub series: Vec<Series>,
+    /// Some series has rows that are not in order yet.
+    pub disorder: bool,
 }
 
 /// One series: sorted tags and rows.
@@ -192,20 +194,23 @@ impl Data {
 
     /// Puts everything in order, so that it can be read.
     pub fn settle(&mut self) {
-        for series in self.measurements.iter_mut().flat_map(|m| &mut m.series) {
-            series.rows.settle();
+        for measurement in self.measurements.iter_mut().filter(|m| m.disorder) {
+            measurement.series.iter_mut().for_each(|series| series.rows.settle());
+            measurement.disorder = false;
         }
-    }
-
-    /// True when [`Data::settle`] has work to do.
-    pub fn unsettled(&self) -> bool {
-        self.measurements.iter().flat_map(|m| &m.series).any(|s| s.rows.unsettled())
     }
 }
 
 impl Measurement {
     fn new(name: Vec<u8>) -> Measurement {
-        Measurement { name, fields: Vec::new(), field_ids: HashMap::new(), shards: BTreeMap::new(), series: Vec::new() }
+        Measurement {
+            name,
+            fields: Vec::new(),
+            field_ids: HashMap::new(),
+            shards: BTreeMap::new(),
+            series: Vec::new(),
+            disorder: false,
+        }
     }
 
     /// The id of a field, made when new.
@@ -250,6 +255,16 @@ impl Measurement {
             }
         }
         keys
+    }
+}
+
+impl Measurement {
+    /// Adds a point to one of the series.
+    pub fn push<'a>(&mut self, series: u32, time: i64, fields: impl Iterator<Item = (u32, &'a Value<'a>)>) {
+        if let Some(series) = self.series.get_mut(series as usize) {
+            series.rows.push(time, fields);
+            self.disorder |= series.rows.unsettled();
+        }
     }
 }
 

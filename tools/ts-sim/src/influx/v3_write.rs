@@ -208,9 +208,7 @@ fn insert(data: &mut Data, line: &Line, time: i64) {
             *slot = Some(Type::of(value));
         }
     }
-    if let Some(series) = measurement.series.get_mut(s as usize) {
-        series.rows.push(time, ids.into_iter().zip(line.fields.iter().map(|(_, value)| value)));
-    }
+    measurement.push(s, time, ids.into_iter().zip(line.fields.iter().map(|(_, value)| value)));
 }
 
 /// Loads line protocol (ns): every line has to be good.

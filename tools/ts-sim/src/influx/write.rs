@@ -215,9 +215,8 @@ fn write_shard(
         }
     }
     for (m, s, time, ids) in accepted {
-        let series = data.measurements.get_mut(m as usize).and_then(|m| m.series.get_mut(s as usize));
-        if let Some(series) = series {
-            series.rows.push(time, ids.iter().filter_map(|&(id, at)| batch.fields.get(at).map(|f| (id, &f.value))));
+        if let Some(measurement) = data.measurements.get_mut(m as usize) {
+            measurement.push(s, time, ids.iter().filter_map(|&(id, at)| batch.fields.get(at).map(|f| (id, &f.value))));
         }
     }
     match drops.reason {
