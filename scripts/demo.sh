@@ -69,7 +69,7 @@ TS_SOURCE_URL=tdengine://root@$source_host/demo
 TS_SOURCE_PASSWORD=taosdata
 TS_TARGET_URL=$target
 TS_TARGET_TOKEN=$token
-WINDOW=5m
+WINDOW=2m
 CONCURRENCY=2
 END
 start=$(date +%s.%N)

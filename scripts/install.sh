@@ -21,7 +21,9 @@ bash=$prefix/share/bash-completion/completions
 zsh=$prefix/share/zsh/site-functions
 fish=$prefix/share/fish/vendor_completions.d
 mkdir -p "$prefix/bin" "$man" "$bash" "$zsh" "$fish"
+count=0
 for directory in tools/*/; do
+  count=$((count + 1))
   tool=$(basename "$directory")
   install -m 755 "target/release/$tool" "$prefix/bin/$tool"
   "target/release/$tool" --generate man >"$man/$tool.1"
@@ -29,4 +31,4 @@ for directory in tools/*/; do
   "target/release/$tool" --generate zsh >"$zsh/_$tool"
   "target/release/$tool" --generate fish >"$fish/$tool.fish"
 done
-say "installed $(ls -d tools/*/ | wc -l) tools into $prefix/bin, with man pages and completions"
+say "installed $count tools into $prefix/bin, with man pages and completions"

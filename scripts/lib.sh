@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Shared by the scripts; sourced, not run. Needs bash.
 
 # say TEXT…: a line of progress on stderr.
@@ -58,4 +59,4 @@ wait_for() {
 }
 
 # sum_of KEY: the sum of a number over the summaries and receipts on stdin (JSON of our own, one object a line).
-sum_of() { grep -oE "\"$1\":[0-9]+" | awk -F: '{ n += $2 } END { print n + 0 }'; }
+sum_of() { { grep -oE "\"$1\":[0-9]+" || true; } | awk -F: '{ n += $2 } END { print n + 0 }'; }

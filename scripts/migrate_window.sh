@@ -14,6 +14,7 @@ export TS_END_MARK=1 # a cut stream between two stages is never taken for a whol
 
 # The pipeline. Every stage says what it did in a summary file of its own.
 set +e
+# shellcheck disable=SC2086 # ENCODE_OPTIONS is a list of words
 td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow \
   --summary-file "$logs/dump.json" 2>"$logs/dump.log" |
   lp-encode --quiet --measurement "$table" ${ENCODE_OPTIONS:-} \

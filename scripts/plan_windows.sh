@@ -25,7 +25,7 @@ printf '%s\n' "$list" | awk -F, '
   NR == 1 { for (i = 1; i <= NF; i++) c[$i] = i; next }
   $c["rows"] > 0 && $c["kind"] != "child" { print $c["table"] "\t" $c["first"] "\t" $c["last"] }
 ' | while IFS=$'\t' read -r table first last; do
-  if [ -n "${TABLES:-}" ] && ! printf '%s\n' $TABLES | grep -Fqx "$table"; then continue; fi
+  case " ${TABLES:-$table} " in *" $table "*) ;; *) continue ;; esac
   from=$(epoch "$first")
   to=$(($(epoch "$last") + 1))
   [ -z "${SINCE:-}" ] || { bound=$(epoch "$SINCE"); [ "$from" -ge "$bound" ] || from=$bound; }

@@ -10,7 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 
-work= env= mode= dry=false
+work="" env="" mode="" dry=false
 while [ $# -gt 0 ]; do
   case $1 in
     --env) env=${2:?--env needs a file}; shift 2 ;;
@@ -65,12 +65,12 @@ fi
 say "3/4 running $total windows, $CONCURRENCY at a time"
 influx-write --create --quiet </dev/null 2>"$work/logs/create.log" || die $? "the target cannot be prepared: $(grep error "$work/logs/create.log")"
 failed=0
+rm -f "$work/logs/last-exit"
 cut -f1 "$work/plan.tsv" | xargs -r -n 1 -P "$CONCURRENCY" "$here/migrate_window.sh" || failed=$?
 done_count=$(find "$work/done" -name '*.json' | wc -l)
 if [ "$done_count" -lt "$total" ]; then
-  last=$(ls -t "$work/logs" | grep -v create | head -n 1)
-  code=$(cat "$work/logs/last-exit" 2>/dev/null || echo 5)
-  die "$code" "$((total - done_count)) of $total windows failed (xargs $failed); mend the cause and run again with --resume; see $work/logs/$last"
+  code=$(cat "$work/logs/last-exit" 2>/dev/null || echo 70)
+  die "$code" "$((total - done_count)) of $total windows failed (xargs $failed): mend the cause and run again with --resume (messages: $work/logs)"
 fi
 rows=$(cat "$work"/done/*.json | sum_of rows)
 rejected=$(cat "$work"/done/*.json | sum_of rejected)

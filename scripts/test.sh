@@ -6,7 +6,7 @@
 #
 # What is absent (python3, go, a package client) is skipped with a line `skipped: …` and counted. The last line counts.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 . scripts/lib.sh
 
 quick=false

@@ -36,6 +36,7 @@ while IFS= read -r table; do
   since=${range% *} until=${range#* }
   code=0
   # Both sides stream; a side that is cut or fails has no EOS, so it is no verdict rather than an equal one.
+  # shellcheck disable=SC2086 # VERIFY_OPTIONS is a list of words
   ts-verify rows --out text --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
     <(td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-source.log") \
     <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") || code=$?

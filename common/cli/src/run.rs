@@ -187,8 +187,9 @@ impl Run {
         }
         self.inner.log.clear_progress();
         if let Err(error) = &outcome {
-            // A closed stdout is no error of ours, and a signal's sender knows what he did.
-            if !matches!(error.kind(), Kind::StdoutClosed | Kind::Interrupted | Kind::Terminated) {
+            // A closed stdout is no error of ours, a signal's sender knows what he did, and a negative answer was asked for:
+            // it stands in the tool's report and in the summary.
+            if !matches!(error.kind(), Kind::StdoutClosed | Kind::Interrupted | Kind::Terminated | Kind::Negative) {
                 self.inner.log.error(error);
             }
         }
