@@ -100,6 +100,9 @@ pub struct Args {
     /// Let the server compress its replies (REST only: costs the server more than it saves on a fast link)
     #[arg(long, help_heading = "Connection options")]
     pub compress: bool,
+    /// Hold the beginning of each part in memory, up to this size: a part that breaks there is read again
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = cli::args::bytes, hide_short_help = true)]
+    pub hold: u64,
     /// Hold each part in a temporary file until it is complete: a part that breaks is read again
     #[arg(long)]
     pub spool: bool,

@@ -102,6 +102,7 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
     let reading = Reading {
         check,
         spool: args.spool || check,
+        hold: usize::try_from(args.hold).unwrap_or(usize::MAX),
         limits: Limits { rows: args.batch.batch_rows as usize, bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX) },
     };
     let parts = works.iter().flat_map(|work| work.plan.parts().map(move |part| (part, &work.layout)));

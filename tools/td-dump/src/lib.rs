@@ -32,8 +32,8 @@ Reads super tables, sub-tables and ordinary tables of TDengine 2 and 3 through t
 (tdengine://host:6041/db), or over REST (tdengine+http://), where every part is counted because the server cuts REST \
 results in silence; with TLS as tdengines:// and tdengine+https://. Every column keeps its type; the sub-table's name \
 always comes along, and the header says whether it is needed to tell series apart. The upper bound of time is fixed at \
-the start. A part whose result breaks is read again as long as none of its rows was written; with --spool parts are held \
-in a temporary file (TMPDIR) until they are complete. Rows are in no order unless --ordered is given.",
+the start. A part whose result breaks is read again as long as none of its rows was written (its beginning is held in memory); with \
+--spool parts are held in a temporary file (TMPDIR) until they are complete. Rows are in no order unless --ordered is given.",
     examples: &[
         ("A super table as CSV", "td-dump --table meters -o meters.csv"),
         ("A day, in windows of an hour, four at a time", "td-dump --table meters --since 2024-01-01 --until 2024-01-02 --split time:1h -t arrow -o day.arrow"),

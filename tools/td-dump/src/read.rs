@@ -18,6 +18,8 @@ pub struct Reading {
     pub spool: bool,
     /// Compare a part with a count of its own; needs `spool`.
     pub check: bool,
+    /// Bytes of a part that are held in memory before the first row is handed out.
+    pub hold: usize,
     pub limits: Limits,
 }
 
@@ -82,11 +84,17 @@ impl PartReader {
         }
     }
 
-    /// Every batch as it comes.
+    /// Every batch as it comes, but for the beginning, which is held: small parts can be read again at no cost.
     fn straight(&mut self, part: &Part, layout: &Layout, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> std::result::Result<(), Broken> {
         let client = self.session.client()?;
-        stream(client, part, layout, self.reading.limits, each)?;
-        Ok(())
+        let (mut held, mut bytes) = (Vec::new(), 0);
+        let hold = self.reading.hold;
+        stream(client, part, layout, self.reading.limits, &mut |batch| {
+            bytes += rows::batch::slice_bytes(&batch);
+            held.push(batch);
+            if bytes < hold { Ok(()) } else { held.drain(..).try_for_each(&mut *each) }
+        })?;
+        held.into_iter().try_for_each(each).map_err(Broken::Local)
     }
 
     /// The whole part in a temporary file (`None`: no rows), counted where that was asked for.

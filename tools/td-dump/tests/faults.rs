@@ -69,7 +69,7 @@ fn a_result_that_breaks_is_read_again_or_fails() {
     for (fault, requests) in [("cut-block", 1..=12), ("lost-reply", 1..=6), ("status=503", 1..=6), ("restart", 1..=6), ("close-ws", 1..=6)] {
         // Whichever request of a dump breaks: the rows come once, or the exit code says that they did not.
         for request in requests {
-            for more in [&[][..], &["--spool"]] {
+            for more in [&["--hold", "1"][..], &[], &["--spool"]] {
                 let (csv, source) = source(&[&format!("{fault}@{request}")]);
                 let outcome = source.dump().args(["--table", "meters"]).args(more).run();
                 match outcome.code {
@@ -79,7 +79,7 @@ fn a_result_that_breaks_is_read_again_or_fails() {
                         mended += 1;
                     }
                     4 => {
-                        assert!(more.is_empty(), "{fault}@{request}: a spooled part can be read again: {}", outcome.stderr);
+                        assert!(more.contains(&"--hold"), "{fault}@{request}: a part that is held can be read again: {}", outcome.stderr);
                         assert!(outcome.stderr.contains("--spool"), "{}", outcome.stderr);
                         let unique: std::collections::BTreeSet<_> = rows(&outcome.text()).1.into_iter().collect();
                         assert_eq!(unique.len() as u64, outcome.number("rows"), "{fault}@{request}: a row came twice");
@@ -102,7 +102,7 @@ fn an_error_in_the_middle_of_a_result_is_no_end() {
         for request in 5..=9 {
             let fault = format!("ws-error=0x022d@{request}");
             let source = Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
-            let outcome = source.dump().args(["--table", "meters"]).run();
+            let outcome = source.dump().args(["--table", "meters", "--hold", "1"]).run();
             if outcome.code == 0 {
                 same_rows(&outcome, &csv);
                 continue;
