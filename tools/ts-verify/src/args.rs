@@ -5,6 +5,7 @@ use crate::form::Form;
 use crate::input::{Settings, Spec};
 use crate::layout::{KeyAs, Mapping, TableAs};
 use crate::options::{Dedupe, Options};
+use crate::repair::{Backslash, Newline, Repairs};
 use crate::report::Out;
 use cli::args::{EndMarkArgs, OutputArgs};
 use fault::{Error, Result};
@@ -16,7 +17,12 @@ use std::time::Duration;
 
 /// What is compared when nothing is said.
 pub const DEFAULTS: Options = Options {
-    rules: Rules { strict_numbers: false, negative_zero: false, json_text: false },
+    rules: Rules {
+        strict_numbers: false,
+        negative_zero: false,
+        json_text: false,
+        repairs: Repairs { newline: Newline::Keep, backslash: Backslash::Keep },
+    },
     precision: None,
     since: None,
     until: None,
@@ -199,6 +205,12 @@ pub struct EqualArgs {
     /// JSON is a document, or a text
     #[arg(long, value_name = "document|text", default_value = "document", value_parser = ["document", "text"], hide_short_help = true)]
     pub json: String,
+    /// Line feeds in texts and tags, tabs in tags: where lp-encode repaired them, say how
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Newline::Keep, hide_short_help = true)]
+    pub newline: Newline,
+    /// Backslashes at the end of tags: where lp-encode repaired them, say how
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = Backslash::Keep, hide_short_help = true)]
+    pub trailing_backslash: Backslash,
     /// Several values for one series, time and field
     #[arg(long, value_enum, value_name = "HOW", default_value_t = Dedupe::Last)]
     pub dedupe: Dedupe,
@@ -267,6 +279,7 @@ impl EqualArgs {
                 strict_numbers: self.numeric == "strict",
                 negative_zero: self.neg_zero == "distinct",
                 json_text: self.json == "text",
+                repairs: Repairs { newline: self.newline, backslash: self.trailing_backslash },
             },
             precision: self.precision,
             since: instant(&self.since)?,

@@ -3,6 +3,7 @@
 //! Digests are sums of hashes of these bytes, so a change here is a new [`VERSION`].
 
 use crate::form::Form;
+use crate::repair::Repairs;
 use rows::time::Unit;
 use serde_json::{Number, Value};
 use std::io::Write as _;
@@ -25,7 +26,7 @@ pub const BINARY: u8 = b'x';
 pub const TIMESTAMP: u8 = b't';
 
 /// Which values count as equal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// `1`, `1i`, `1u`, `1.0` and `1.00` differ.
     pub strict_numbers: bool,
@@ -33,6 +34,8 @@ pub struct Rules {
     pub negative_zero: bool,
     /// JSON is compared as text, not as a document.
     pub json_text: bool,
+    /// Texts are compared after these repairs.
+    pub repairs: Repairs,
 }
 
 /// A number as its column holds it.
@@ -166,6 +169,7 @@ pub fn text(out: &mut Vec<u8>, value: &str, form: Form, rules: Rules) {
         out.truncate(start);
         out.push(STRING);
         out.extend_from_slice(value.as_bytes());
+        rules.repairs.field(out, start + 1);
     }
 }
 
@@ -351,7 +355,7 @@ pub fn instant(nanos: i128, unit: Unit) -> String {
 mod tests {
     use super::*;
 
-    const VALUE: Rules = Rules { strict_numbers: false, negative_zero: false, json_text: false };
+    const VALUE: Rules = crate::args::DEFAULTS.rules;
     const STRICT: Rules = Rules { strict_numbers: true, ..VALUE };
 
     fn num(value: Num, form: Form, rules: Rules) -> Vec<u8> {

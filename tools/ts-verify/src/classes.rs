@@ -80,7 +80,7 @@ fn through_float(a: &[u8], b: &[u8]) -> bool {
     let Ok(a) = <[u8; 16]>::try_from(a) else { return false };
     let a = i128::from_le_bytes(a);
     let mut rounded = Vec::new();
-    let rules = crate::canonical::Rules { strict_numbers: b.first() != Some(&INT), negative_zero: false, json_text: false };
+    let rules = crate::canonical::Rules { strict_numbers: b.first() != Some(&INT), ..Default::default() };
     crate::canonical::number(&mut rounded, crate::canonical::Num::Double(a as f64), crate::form::Form::Own, rules);
     a.unsigned_abs() > 1 << 53 && rounded == b
 }
@@ -136,6 +136,11 @@ impl Classes {
         self.limits[class as usize].is_some()
     }
 
+    /// May there be any number? Such deviations are counted and not shown.
+    pub fn unlimited(&self, class: Class) -> bool {
+        self.limits[class as usize] == Some(u64::MAX)
+    }
+
     /// Are there none, or no more than may be?
     pub fn within(&self, class: Class) -> bool {
         self.counts[class as usize] <= self.limits[class as usize].unwrap_or(0)
@@ -167,7 +172,7 @@ mod tests {
 
     fn value(num: Num) -> Vec<u8> {
         let mut out = Vec::new();
-        number(&mut out, num, Form::Own, Rules { strict_numbers: false, negative_zero: false, json_text: false });
+        number(&mut out, num, Form::Own, Rules::default());
         out
     }
 

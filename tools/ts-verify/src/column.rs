@@ -218,6 +218,7 @@ fn texts<T>(
         for row in 0..array.len() {
             if array.is_valid(row) {
                 scratch.clear().extend_from_slice(array.value(row).as_bytes());
+                rules.repairs.tag(&mut scratch.bytes, scratch.head);
                 each(row, entry(scratch));
             }
         }

@@ -16,6 +16,7 @@ mod input;
 mod layout;
 mod options;
 mod pair;
+mod repair;
 mod report;
 mod rowdiff;
 mod series;

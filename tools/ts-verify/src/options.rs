@@ -1,6 +1,7 @@
 //! What is compared and what counts as equal: all that both sides of a comparison must share.
 
 use crate::canonical::Rules;
+use crate::repair::Repairs;
 use fault::{Error, Result};
 use rows::time::{Nanos, Unit};
 use serde_json::{Map, Value, json};
@@ -55,6 +56,7 @@ impl Options {
             "numeric": if self.rules.strict_numbers { "strict" } else { "value" },
             "negative_zero": self.rules.negative_zero,
             "json": if self.rules.json_text { "text" } else { "document" },
+            "repairs": self.rules.repairs.to_json(),
             "empty_tag": if self.empty_tag_distinct { "distinct" } else { "absent" },
             "float32": self.float32,
             "precision": self.precision.map(Unit::as_str),
@@ -73,6 +75,7 @@ impl Options {
                 strict_numbers: text(map, "numeric")? == "strict",
                 negative_zero: flag(map, "negative_zero")?,
                 json_text: text(map, "json")? == "text",
+                repairs: map.get("repairs").and_then(Repairs::from_json).ok_or_else(|| bad("repairs"))?,
             },
             precision: match map.get("precision") {
                 Some(Value::String(unit)) => Some(unit.parse()?),

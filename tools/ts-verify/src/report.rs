@@ -66,13 +66,15 @@ pub struct Report<W: Write> {
     limit: u64,
     unit: Unit,
     pub shown: u64,
+    /// Deviations of classes that are allowed in any number: neither shown nor counted as differences.
+    pub allowed: u64,
     counts: [u64; Kind::ALL.len()],
 }
 
 impl<W: Write> Report<W> {
     /// `unit`: the digits of times.
     pub fn new(out: W, form: Out, limit: u64, unit: Unit) -> Self {
-        Report { out: BufWriter::with_capacity(1 << 16, out), form, limit, unit, shown: 0, counts: [0; Kind::ALL.len()] }
+        Report { out: BufWriter::with_capacity(1 << 16, out), form, limit, unit, shown: 0, allowed: 0, counts: [0; Kind::ALL.len()] }
     }
 
     /// Counts a difference, and shows it unless the limit is reached.

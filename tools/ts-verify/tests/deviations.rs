@@ -212,3 +212,31 @@ fn large_buckets_are_looked_at_in_parts() {
         assert!(report.contains(r#""a":2345,"b":1000000"#) && report.contains(r#""complete":true"#), "{report}");
     }
 }
+
+/// Every type, NULL, extreme value and awkward text, through line protocol: exactly the documented differences are left.
+#[test]
+fn the_edge_set_survives_line_protocol_but_for_named_classes() {
+    let directory = temp_dir();
+    let run = |script: &str| shell(script).current_dir(directory.path()).run();
+    run("ts-gen edge --rows 400 -q -o edge.arrow").code(0);
+    for format in ["csv", "parquet"] {
+        run(&format!("ts-gen edge --rows 400 -q -o edge.{format}; ts-verify rows --strict edge.arrow edge.{format}")).code(0);
+    }
+    // Unsigned and decimal values are kept to the last digit; NaN and infinities are dropped, one tag is repaired.
+    run("lp-encode edge.arrow --dialect v2 --decimal string --nan drop --trailing-backslash space -q -o edge.lp").code(0);
+    let verify = "ts-verify rows edge.arrow edge.lp --lp-dialect v2";
+    run(verify).code(1);
+    let repaired = format!("{verify} --trailing-backslash space");
+    let outcome = run(&repaired).code(1);
+    let report = outcome.text();
+    assert!(report.lines().all(|line| line.contains(r#""class":"nan_inf""#) || line.contains("summary")), "{report}");
+    let report = run(&format!("{repaired} --allow nan_inf")).code(0).text();
+    assert_eq!(report.lines().count(), 1, "{report}");
+    assert!(report.contains(r#""c_decimal":{"a":"decimal(20,4)","b":"string","as":"decimal"}"#), "{report}");
+    // Unsigned values as floats lose digits, and are named.
+    run("lp-encode edge.arrow --dialect v1 --decimal string --nan drop --uint float --newline space --trailing-backslash strip -q -o v1.lp").code(0);
+    let verify = "ts-verify rows edge.arrow v1.lp --lp-dialect v1 --newline space --trailing-backslash strip --allow nan_inf";
+    let outcome = run(verify).code(1);
+    assert!(outcome.stderr.contains("not allowed: ") && outcome.stderr.contains(" int_precision"), "{}", outcome.stderr);
+    run(&format!("{verify},int_precision")).code(0);
+}
