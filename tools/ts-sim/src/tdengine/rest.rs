@@ -9,9 +9,9 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use futures_util::stream;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{self, HeaderValue};
+use hyper::header::{self, HeaderMap, HeaderValue};
 use hyper::{Response, StatusCode};
 use tokio::sync::mpsc;
 
@@ -64,7 +64,7 @@ pub async fn sql(call: Call, body: Incoming, gzip: bool) -> Reply {
     if let Some(reply) = instead(&call, fault.as_ref()).await {
         return reply;
     }
-    let reply = run(&call, &body, gzip, fault.as_ref());
+    let reply = compressed(&call, run(&call, &body, gzip, fault.as_ref())).await;
     if let Some(Fault::Delay(time)) = fault {
         tokio::time::sleep(time).await;
     }
@@ -74,6 +74,28 @@ pub async fn sql(call: Call, body: Incoming, gzip: bool) -> Reply {
     }
     call.log(reply.as_ref().map_or(0, |r| r.status().as_u16()));
     reply
+}
+
+/// Compresses a complete reply when the client asked for it, errors too (recorded); streamed ones are compressed already.
+async fn compressed(call: &Call, reply: Reply) -> Reply {
+    let (mut head, body) = reply?.into_parts();
+    if !call.gzip
+        || !head.headers.contains_key(header::CONTENT_TYPE)
+        || head.headers.contains_key(header::CONTENT_ENCODING)
+    {
+        return Ok(Response::from_parts(head, body));
+    }
+    let bytes = body.collect().await?.to_bytes();
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(&bytes)?;
+    let packed = Full::new(Bytes::from(encoder.finish()?)).map_err(|never| match never {}).boxed_unsync();
+    gzip_headers(&mut head.headers);
+    Ok(Response::from_parts(head, packed))
+}
+
+fn gzip_headers(headers: &mut HeaderMap) {
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
 }
 
 /// Faults before the statement is looked at.
@@ -353,8 +375,7 @@ fn stream_body(call: &Call, pieces: impl Iterator<Item = String> + Send + 'stati
     let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(JSON));
     if gzip {
-        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
+        gzip_headers(response.headers_mut());
     }
     Ok(response)
 }

@@ -314,12 +314,10 @@ fn frames(stream: &[u8]) -> Vec<Message> {
     frames
 }
 
-/// The connections of taos-ws-py as they were seen on the wire, with its ping while a query runs.
-#[test]
-fn recorded_connections_of_the_python_client_repeat() {
-    let (_keep, load) = meters([("d0".to_string(), 2, "SanJose")]);
+/// The simulator with what was written between the other recordings and those of the Python clients.
+fn later() -> (testkit::tempfile::TempDir, Sim) {
+    let (keep, load) = meters([("d0".to_string(), 2, "SanJose")]);
     let sim = start(&load, &[]);
-    // What was written between the other recordings and this one.
     client::rows(
         &sim,
         r"insert into alltypes.stmt_ct1 using alltypes.st tags (true, 1, 2, 3, 4, 5, 6, 7, 8, 1.5, 2.5, 'tagbin', '标签', '\x98f46e', null, 1700000000000)
@@ -327,6 +325,30 @@ fn recorded_connections_of_the_python_client_repeat() {
           (1700000100001, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null)
           (1700000100002, false, -1, -2, -3, -4, 6, 8, 10, 12, -1.5, -2.5, '', '😀', '', null, 0)",
     );
+    (keep, sim)
+}
+
+/// The requests of taospy, which asks for gzip: even errors are compressed.
+#[test]
+fn recorded_requests_of_the_python_rest_client_repeat() {
+    let (_keep, sim) = later();
+    for connection in ["c1", "c2"] {
+        let read = |direction: &str| std::fs::read(wire(&format!("tcp/taosrest.{connection}.{direction}"))).unwrap();
+        let request = String::from_utf8(read("c2s")).unwrap().replace("keep-alive", "close");
+        let (reply, recorded) = (exchange(&sim, request.as_bytes()), read("s2c"));
+        assert!(split(&reply).0.contains("content-encoding: gzip"));
+        assert_eq!(
+            String::from_utf8_lossy(&want_text(&reply)),
+            String::from_utf8_lossy(&want_text(&recorded)),
+            "{connection}"
+        );
+    }
+}
+
+/// The connections of taos-ws-py as they were seen on the wire, with its ping while a query runs.
+#[test]
+fn recorded_connections_of_the_python_client_repeat() {
+    let (_keep, sim) = later();
     for connection in ["c1", "c2"] {
         let read = |direction: &str| std::fs::read(wire(&format!("tcp/wsquery.{connection}.{direction}"))).unwrap();
         let mut want: Vec<String> = frames(&read("s2c")).iter().filter(|f| !f.is_close()).map(normal).collect();

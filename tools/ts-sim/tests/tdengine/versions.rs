@@ -164,3 +164,37 @@ fn the_server_pings_and_drops_the_silent() {
     let mut ws = Ws::connected(&sim);
     assert!(matches!(ws.0.read(), Ok(Message::Ping(_))));
 }
+
+#[test]
+fn odd_messages_do_not_end_a_session() {
+    let sim = sim("3.3.6.0", &[]);
+    let mut ws = Ws::connected(&sim);
+    let texts = [
+        "",
+        "[]",
+        "{",
+        "{}",
+        r#"{"action":7}"#,
+        r#"{"action":"query"}"#,
+        r#"{"action":"query","args":{"req_id":"x","sql":5}}"#,
+        r#"{"action":"query","args":[]}"#,
+        r#"{"action":"fetch","args":{"id":-1}}"#,
+        r#"{"action":"fetch_block","args":{"id":1e30}}"#,
+        r#"{"action":"num_fields","args":null}"#,
+        r#"{"action":"conn","args":{"user":{}}}"#,
+    ];
+    for text in texts {
+        ws.0.send(Message::text(text)).unwrap();
+        assert_ne!(ws.json()["code"], 0, "{text}");
+    }
+    for length in 0..60_u8 {
+        for action in [6_u8, 7, 0xff] {
+            let mut bytes: Vec<u8> = (0..length).map(|i| i.wrapping_mul(37)).collect();
+            bytes.iter_mut().skip(16).take(8).for_each(|b| *b = 0);
+            bytes.iter_mut().skip(16).take(1).for_each(|b| *b = action);
+            ws.0.send(Message::binary(bytes)).unwrap();
+            assert!(ws.next().is_ok(), "{length} {action}");
+        }
+    }
+    assert_eq!(ws.query("select 1")["code"], 0);
+}
