@@ -42,3 +42,6 @@ say "conformance of influx-write"
 cargo build --workspace --quiet
 TS_LIVE_INFLUX=$version TS_LIVE_INFLUX_DIR=$scratch/influx \
   cargo test --test live "influx_${version/./_}"
+
+say "awkward names and values through lp-encode and back"
+TS_LIVE_INFLUX=$version TS_LIVE_INFLUX_DIR=$scratch/influx cargo test --test servers real
