@@ -167,5 +167,5 @@ fn guarded<T, E: std::error::Error + Send + Sync + 'static>(
         }
         cause = inner.source();
     }
-    Err(Error::caused(Kind::Malformed, format!("{name}: damaged Parquet file"), error))
+    Err(Error::caused(Kind::Malformed, format!("{name}: cannot decode the Parquet file"), error))
 }
