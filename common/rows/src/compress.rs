@@ -203,6 +203,32 @@ impl<W: Write> Sink<W> {
     }
 }
 
+/// An output of text that its caller compresses as a whole, for streams that several writers write one after another.
+/// Dropped without [`Compressed::finish`], it never looks complete.
+pub struct Compressed<W: Write>(Sink<W>);
+
+impl<W: Write> Compressed<W> {
+    /// `none`, `gzip` or `zstd`; anything else is a usage error.
+    pub fn new(inner: W, compression: Compression) -> Result<Compressed<W>> {
+        Sink::new(inner, compression).map(Compressed)
+    }
+
+    /// Ends the compressed stream and gives the output back.
+    pub fn finish(self) -> io::Result<W> {
+        self.0.finish()
+    }
+}
+
+impl<W: Write> Write for Compressed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
 impl<W: Write> Write for Sink<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -6,6 +6,7 @@ use cli::{Counter, Run};
 use fault::{Error, Result};
 use influx::catalog::Measurement;
 use lp::Dialect;
+use rows::compress::{Compressed, Compression};
 use rows::endmark::EndMarkWriter;
 use rows::format::{Format, WriteOptions};
 use rows::line_protocol::{EncodeOptions, LpWriter, stop_at_first};
@@ -36,13 +37,15 @@ enum To {
 
 /// An output that several writers use, one after the other.
 #[derive(Clone)]
-struct Shared(Arc<Mutex<Option<EndMarkWriter<Output>>>>);
+struct Shared(Arc<Mutex<Option<EndMarkWriter<Compressed<Output>>>>>);
 
 impl Sink {
     /// Opens the output, or makes the directory.
     pub fn open(args: &Args, plan: &Plan, run: &Run) -> Result<Sink> {
         let report = args.list || args.schema || args.count;
-        let options = WriteOptions { to: plan.format, end_mark: args.end_mark.end_mark, ..WriteOptions::default() };
+        let compression = args.output.output.as_deref().and_then(Compression::from_path);
+        let options =
+            WriteOptions { to: plan.format, end_mark: args.end_mark.end_mark, compression, ..WriteOptions::default() };
         let bytes = run.counter("bytes");
         let to = match &args.output_dir {
             Some(directory) if !report => {
@@ -52,7 +55,7 @@ impl Sink {
             _ => {
                 let output = Output::create(args.output.output.as_deref())?.counting(bytes.clone());
                 if plan.format == Format::Lp && !report {
-                    let shared = Arc::new(Mutex::new(Some(EndMarkWriter::new(output))));
+                    let shared = Arc::new(Mutex::new(Some(EndMarkWriter::new(Compressed::new(output, compression.unwrap_or(Compression::None))?))));
                     To::Lines(Shared(shared), options.end_mark)
                 } else {
                     To::One(Some(output))
@@ -86,8 +89,8 @@ impl Sink {
         self.writer = Some(match &mut self.to {
             To::One(_) => rows::format::create(self.take()?, Output::finish, schema, options)?,
             To::Lines(shared, _) => {
-                // The mark comes once, at the very end.
-                let options = WriteOptions { end_mark: false, ..options };
+                // Mark and compression are those of the whole output.
+                let options = WriteOptions { end_mark: false, compression: None, ..options };
                 let encode = EncodeOptions::new(self.dialect);
                 Box::new(LpWriter::create(shared.clone(), |_| Ok(()), &schema, &options, encode, stop_at_first())?)
             }
@@ -129,7 +132,7 @@ impl Sink {
         } else {
             writer.into_inner()
         };
-        output.finish()
+        output.finish().map_err(|e| Error::io("cannot end the compressed stream", e))?.finish()
     }
 
     fn take(&mut self) -> Result<Output> {

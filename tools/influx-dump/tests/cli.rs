@@ -122,6 +122,25 @@ fn several_measurements_have_three_ways_out() {
 }
 
 #[test]
+fn the_extension_says_format_and_compression() {
+    let sim = load(DATA, &[]);
+    let directory = temp_dir();
+    for name in ["x.lp.gz", "x.lp.zst", "x.csv.gz", "x.arrow", "x.parquet", "x.ndjson"] {
+        let path = directory.path().join(name);
+        dump(&sim).args(["--measurement", "m", "-o"]).arg(&path).run().code(0);
+        let target = load("x v=1i 1\n", &[]);
+        let write = tool("influx-write").args(["--url", &format!("influx1+{}/d", target.base), "--measurement", "m"]).arg(&path);
+        assert_eq!(write.run().code(0).number("rows"), 4, "{name}");
+        if !name.contains("ndjson") && !name.contains("csv") {
+            let all = |sim: &Sim| dump(sim).args(["--measurement", "m"]).run().code(0).text();
+            assert_eq!(all(&target), all(&sim), "{name}");
+        }
+    }
+    let head = |name: &str| std::fs::read(directory.path().join(name)).unwrap()[..2].to_vec();
+    assert_eq!((head("x.lp.gz"), head("x.csv.gz"), head("x.lp.zst")), (vec![0x1f, 0x8b], vec![0x1f, 0x8b], vec![0x28, 0xb5]));
+}
+
+#[test]
 fn globs_choose_and_a_name_that_is_not_there_is_refused() {
     let sim = load("cpu v=1 1\ncpu2 v=1 1\nmem v=1 1\n", &[]);
     assert_eq!(dump(&sim).args(["--measurement", "cpu*", "--union"]).run().code(0).number("rows"), 2);
