@@ -45,3 +45,20 @@ TS_LIVE_INFLUX=$version TS_LIVE_INFLUX_DIR=$scratch/influx \
 
 say "awkward names and values through lp-encode and back"
 TS_LIVE_INFLUX=$version TS_LIVE_INFLUX_DIR=$scratch/influx cargo test --test servers real
+
+say "the edge data set, there and back"
+export PATH=$PWD/target/debug:$PATH
+case $version in
+  2.9)
+    TS_TARGET_URL=$(sed 's/bucket=tsferry/bucket=edge/' "$scratch/influx/url") TS_TARGET_TOKEN=$(cat "$scratch/influx/token") \
+      scripts/test/edge.sh 2
+    ;;
+  *)
+    TS_TARGET_URL=$(sed 's#/tsferry$#/edge#' "$scratch/influx/url") TS_TARGET_PASSWORD=$(cat "$scratch/influx/password") \
+      scripts/test/edge.sh 1
+    ;;
+esac
+
+say "the demo"
+unset INFLUXDB_HTTP_AUTH_ENABLED INFLUXDB_HTTP_MAX_BODY_SIZE
+scripts/demo.sh --influx "$version" --rows 200000

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# edge.sh 1|2                  the `edge` data set through TDengine's simulator into the InfluxDB of TS_TARGET_URL, and back
+#
+# Every type, NULL, extreme values and awkward strings, repaired by the policies that the target needs, then compared cell
+# by cell with what TDengine holds. Only these differences are allowed, and each must really occur:
+#   nan_inf        line protocol has no NaN and no infinity: dropped
+#   int_precision  version 1 has no unsigned integers: as floats, those beyond 2^53 lose digits
+#   empty_tag      an empty tag is no tag
+#   type_changed   bytes, decimals and times as text and integers
+# and one tag value, `trailing\`, loses its backslash, as it does here in what it is compared with.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+
+: "${TS_TARGET_URL:?the place to write to, empty or not there yet}"
+case ${1-} in
+  1) encode=(--dialect v1 --uint float) classes=(nan_inf int_precision empty_tag type_changed) ;;
+  2) encode=(--dialect v2 --uint u) classes=(nan_inf empty_tag type_changed) ;;
+  *) die 2 "usage: scripts/test/edge.sh 1|2 (the target's version)" ;;
+esac
+scratch=$(mktemp -d)
+pids=()
+finish() {
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$scratch"
+}
+trap finish EXIT
+
+ts-gen edge --rows 20000 --quiet -o "$scratch/edge.csv"
+ts-sim tdengine --quiet --load "db.edge=$scratch/edge.csv" --ready-file "$scratch/url" >/dev/null &
+pids+=($!)
+wait_for "$scratch/url" 60 || die 70 "the simulator does not start"
+host=$(sed 's#^http://##' "$scratch/url")
+source=(td-dump --quiet --url "tdengine://root@$host/db" --table edge)
+
+export TS_END_MARK=1
+TS_SOURCE_PASSWORD=taosdata "${source[@]}" -t arrow |
+  lp-encode --quiet --measurement edge --nan drop --newline raw --trailing-backslash strip --decimal string "${encode[@]}" |
+  influx-write --quiet --create
+unset TS_END_MARK
+
+# For influx-dump the target is the source.
+(
+  export TS_SOURCE_URL=$TS_TARGET_URL
+  [ -z "${TS_TARGET_PASSWORD-}" ] || export TS_SOURCE_PASSWORD=$TS_TARGET_PASSWORD
+  [ -z "${TS_TARGET_TOKEN-}" ] || export TS_SOURCE_TOKEN=$TS_TARGET_TOKEN
+  exec influx-dump --quiet --measurement edge -o "$scratch/back.parquet"
+)
+# Sub-table and tags stand behind the time.
+TS_SOURCE_PASSWORD=taosdata "${source[@]}" | sed 's/^\([^,]*,edge_[0-9]*,trailing\)\\,/\1,/' >"$scratch/edge.csv"
+# These two are allowed by default.
+allow=(--allow all_null_row:0 --allow duplicate_lww:0)
+for class in "${classes[@]}"; do allow+=(--allow "$class"); done
+code=0
+ts-verify rows "$scratch/edge.csv" "$scratch/back.parquet" "${allow[@]}" --measurement edge --table-as drop \
+  --read c_decimal=decimal --read 'c_time=timestamp(us)' --out text --limit 10 >"$scratch/verdict" || code=$?
+cat "$scratch/verdict"
+[ "$code" -eq 0 ] || exit "$code"
+for class in "${classes[@]}"; do
+  grep -q "^class $class: [1-9]" "$scratch/verdict" || die 1 "no difference of class $class: is the data set still on edge?"
+done
+echo "edge: 20000 rows there and back, only the documented differences"
