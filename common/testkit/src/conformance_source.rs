@@ -31,7 +31,7 @@ pub trait Source {
     fn breaks(&self, requests: &[serde_json::Value]) -> Vec<(String, String)>;
     /// Faults after which trying again helps, before the first row has come.
     fn busy(&self) -> Vec<&'static str> {
-        vec!["status=503@1", "status=429:retry-after=1@1", "lost-reply@1", "status=500@2"]
+        vec!["status=503@1", "status=429:retry-after=1@1", "queue-full@1", "lost-reply@1", "status=500@2"]
     }
 }
 
@@ -144,6 +144,17 @@ pub fn retries_when_busy(source: &dyn Source) {
     }
 }
 
+/// A slow server and a slow line are waited for.
+pub fn waits_for_a_slow_server(source: &dyn Source) {
+    let table = Table::numbers("t", 2_000, 3);
+    for fault in ["delay=400ms@1-2", "slow-read=100kB/s"] {
+        let server = source.start(std::slice::from_ref(&table), &[fault]);
+        let outcome = source.tool(&server, "t").run();
+        all_once(&table, &outcome, fault);
+        assert_eq!(outcome.number("retries"), 0, "{fault}: {}", outcome.stderr);
+    }
+}
+
 /// A server that stays away ends the run with 4.
 pub fn gives_up_with_4(source: &dyn Source) {
     let server = source.start(&[Table::numbers("t", 10, 1)], &["status=503"]);
@@ -248,7 +259,7 @@ macro_rules! source_suite {
             use super::*;
             $crate::source_suite!(@each $source,
                 reads_every_type reads_every_text reads_nothing reads_at_page_boundaries reads_many_series reads_a_range
-                stops_at_the_limit writes_arrow ends_with_its_mark retries_when_busy gives_up_with_4
+                stops_at_the_limit writes_arrow ends_with_its_mark retries_when_busy waits_for_a_slow_server gives_up_with_4
                 never_takes_a_cut_for_the_end ends_with_its_reader meets_a_full_disk ends_on_sigterm
                 does_not_wait_for_ever is_refused_with_6 knows_what_is_not_there cannot_connect);
         }

@@ -75,6 +75,16 @@ impl Source for Dump {
         1024
     }
 
+    /// With an error code of the database, and a server that is started again.
+    fn busy(&self) -> Vec<&'static str> {
+        let mut faults =
+            vec!["status=503@1", "queue-full@1", "lost-reply@1", "code=0x0903@1", "code=0x000B@2", "restart@1"];
+        if self.scheme == "tdengine" {
+            faults.push("close-ws@1");
+        }
+        faults
+    }
+
     fn breaks(&self, requests: &[serde_json::Value]) -> Vec<(String, String)> {
         let count =
             |part: &str| requests.iter().filter(|r| r["path"].as_str().is_some_and(|path| path.contains(part))).count();

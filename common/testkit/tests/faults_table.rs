@@ -1,0 +1,54 @@
+//! The table of faults and outcomes in README.md is whole: every fault has a row, every row a test that exists.
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(testkit::root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The words in backquotes.
+fn quoted(text: &str) -> Vec<&str> {
+    text.split('`').skip(1).step_by(2).collect()
+}
+
+/// The cells of the rows below `| what goes wrong |`.
+fn rows(text: &str) -> Vec<Vec<&str>> {
+    let lines = text.lines().skip_while(|line| !line.starts_with("| what goes wrong |")).skip(2);
+    lines.take_while(|line| line.starts_with('|')).map(|line| line.trim_matches('|').split(" | ").collect()).collect()
+}
+
+#[test]
+fn every_row_names_tests_that_exist() {
+    let text = read("common/testkit/README.md");
+    let rows = rows(&text);
+    assert!(rows.len() >= 20, "{} rows", rows.len());
+    let suites = [
+        ("sink:", read("common/testkit/src/conformance.rs")),
+        ("source:", read("common/testkit/src/conformance_source.rs")),
+    ];
+    for row in &rows {
+        let tests = row.last().expect("a cell");
+        assert!(!quoted(tests).is_empty(), "no test in {row:?}");
+        for part in tests.split(',') {
+            let (side, suite) = suites
+                .iter()
+                .find(|(side, _)| part.contains(side))
+                .unwrap_or_else(|| panic!("sink: or source: in {part}"));
+            for name in quoted(part) {
+                assert!(suite.contains(&format!("pub fn {name}(")), "{side} has no behaviour {name}");
+                assert!(suite.matches(name).count() >= 2, "{side} {name} is not in the list of the suite");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_fault_has_a_row() {
+    let text = read("common/testkit/README.md");
+    let shown: Vec<String> = rows(&text).iter().flat_map(|row| quoted(row[1])).map(str::to_owned).collect();
+    // An unknown kind makes ts-sim list them all.
+    let refused = testkit::tool("ts-sim").args(["influx", "--fault", "no-such-kind"]).run().code(2);
+    let kinds = refused.stderr.lines().find_map(|line| line.split_once("there are: ")).expect("a list of kinds").1;
+    assert!(kinds.split_whitespace().count() >= 14, "{kinds}");
+    for kind in kinds.split_whitespace() {
+        assert!(shown.iter().any(|spec| spec.split('=').next() == Some(kind)), "no row for the fault {kind}");
+    }
+}
