@@ -145,6 +145,9 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     run.counter("cells").set(seen.a.0.cells.max(seen.b.0.cells));
     run.counter("differences").set(report.total());
     run.note("verdict", verdict.word());
+    if let Verdict::Different(text) = &verdict {
+        run.note("reason", text.trim_start_matches("different: "));
+    }
     report.finish(&summary)?.finish()?;
     verdict.into_result()
 }

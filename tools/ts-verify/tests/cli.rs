@@ -57,7 +57,7 @@ fn a_changed_value_is_1_and_is_shown_alone() {
         r#"{"kind":"changed","series":{"tags":{"device":"d1"}},"ts":"2024-01-01T00:00:01.000Z","field":"temp","a":21.25,"b":21.5}"#
     );
     assert!(lines[1].contains(r#""verdict":"different""#) && lines[1].contains(r#""changed":1"#), "{}", lines[1]);
-    assert!(outcome.stderr.contains("error: different: 1 changed"), "{}", outcome.stderr);
+    assert!(outcome.summary().contains(r#"reason="1 changed""#), "{}", outcome.stderr);
 }
 
 #[test]
