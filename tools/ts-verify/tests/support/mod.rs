@@ -12,11 +12,12 @@ fn reader(csv: &str, batch: usize) -> Box<dyn Reader> {
     rows::format::open(source, ReadOptions { limits, from: Some(Format::Csv), ..ReadOptions::default() }).unwrap()
 }
 
-/// Writes typed CSV as another format, in batches of so many rows. Line protocol gets the measurement `m`.
+/// Writes typed CSV as another format, in batches of so many rows. CSV gets an end mark, line protocol the
+/// measurement `m`.
 pub fn convert(csv: &str, to: Format, batch: usize, path: &Path) {
     let mut reader = reader(csv, batch);
     let out = std::fs::File::create(path).unwrap();
-    let options = WriteOptions { to, ..WriteOptions::default() };
+    let options = WriteOptions { to, end_mark: to == Format::Csv, ..WriteOptions::default() };
     let mut schema = reader.schema();
     if to == Format::Lp {
         schema = Arc::new(Schema::new_with_metadata(schema.fields().clone(), rows::role::metadata(Some("m"), None)));
