@@ -42,6 +42,15 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// Can happen to any request over HTTP, whatever the database.
+    pub fn is_of_http(&self) -> bool {
+        use Fault::*;
+        matches!(
+            self,
+            Status { .. } | Delay(_) | CutBody | LostReply | ResetUpload | SlowRead(_) | QueueFull { .. } | NoReply
+        )
+    }
+
     /// Counted in blocks of results, not in queries.
     fn is_of_blocks(&self) -> bool {
         matches!(self, Fault::CutBlock | Fault::WsError(_))

@@ -38,7 +38,7 @@ struct Proxy {
 /// Serves until the process is killed.
 pub async fn serve(args: ProxyArgs, faults: Faults, listener: Listener) -> Result<()> {
     let upstream = authority(&args.upstream)?;
-    if let Some((spec, _)) = args.common.fault.iter().zip(faults.iter()).find(|(_, fault)| !possible(fault)) {
+    if let Some((spec, _)) = args.common.fault.iter().zip(faults.iter()).find(|(_, fault)| !fault.is_of_http()) {
         return Err(Error::usage(format!(
             "--fault {spec}: a proxy cannot do this to a real server; only a simulator can"
         )));
@@ -69,15 +69,6 @@ fn authority(url: &str) -> Result<String> {
         return Err(Error::usage("--upstream must be http://HOST:PORT, without path, user and query"));
     }
     Ok(host.to_owned())
-}
-
-/// What can be done to a server without knowing its protocol.
-fn possible(fault: &Fault) -> bool {
-    use Fault::*;
-    matches!(
-        fault,
-        Status { .. } | Delay(_) | CutBody | LostReply | ResetUpload | SlowRead(_) | QueueFull { .. } | NoReply
-    )
 }
 
 /// Requests that `K` in a fault counts: writes and queries of the systems that we know.

@@ -188,6 +188,7 @@ fn wrong_arguments_are_refused_before_anything_is_served() {
     };
     refused(&["--flavor", "1.7"], 2, "unknown flavour `1.7`");
     refused(&["--fault", "cut-block@1"], 2, "not something that InfluxDB does");
+    refused(&["--fault", "restart@1"], 2, "not something that InfluxDB does");
     refused(&["--fault", "bang"], 2, "unknown kind `bang`");
     refused(&["--retention", "soon"], 2, "not a duration");
     refused(&["--auth", "nobody"], 2, "USER:PASSWORD");

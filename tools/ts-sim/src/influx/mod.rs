@@ -36,7 +36,7 @@ mod write;
 mod write_api;
 
 use crate::args::InfluxArgs;
-use crate::faults::{Fault, Faults};
+use crate::faults::Faults;
 use crate::listen::Listener;
 use accounts::{Accounts, Org, Token, User, id_of};
 use fault::{Error, Result};
@@ -48,8 +48,7 @@ use store::{Database, Store, default_shard};
 
 /// Serves until the simulated process crashes.
 pub async fn serve(args: InfluxArgs, faults: Faults, listener: Listener) -> Result<()> {
-    let foreign = |fault: &Fault| matches!(fault, Fault::CutBlock | Fault::TruncateRest(_));
-    if let Some((spec, _)) = args.common.fault.iter().zip(faults.iter()).find(|(_, fault)| foreign(fault)) {
+    if let Some((spec, _)) = args.common.fault.iter().zip(faults.iter()).find(|(_, fault)| !fault.is_of_http()) {
         return Err(Error::usage(format!("--fault {spec}: not something that InfluxDB does")));
     }
     let server = Arc::new(build(&args)?);
