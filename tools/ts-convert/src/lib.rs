@@ -9,6 +9,7 @@ use cli::output::Output;
 use cli::rejects::Rejects;
 use cli::{Run, Tool};
 use fault::Result;
+use rows::compress::Compression;
 use rows::format::{self, BadRow, ReadOptions, Source, WriteOptions};
 use rows::{Limits, pipe};
 use shape::Shape;
@@ -59,6 +60,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         to: args.format(),
         end_mark: args.end_mark.end_mark,
         header: args.output_header,
+        compression: args.output.output.as_deref().and_then(Compression::from_path),
         precision: args.precision,
         ..WriteOptions::default()
     };
