@@ -109,9 +109,8 @@ fn simulated_servers_keep_what_is_written_for_them() {
 fn real_servers_keep_what_is_written_for_them() {
     for version in ["1.6", "1.8", "2.9"] {
         let Some(influx) = Influx::live(version) else {
-            testkit::skip(&format!(
-                "lp-encode into a real InfluxDB {version}: run scripts/test/live-influx.sh {version}"
-            ));
+            // Not past the capture: each version has a run of its own, which says so when its server cannot be had.
+            println!("skipped: lp-encode into a real InfluxDB {version}: run scripts/test/live-influx.sh {version}");
             continue;
         };
         through(&influx, Dialect::V1);
