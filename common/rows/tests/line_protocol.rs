@@ -113,7 +113,7 @@ proptest! {
         for line in &lines {
             prop_assert_eq!(lp::check(line, dialect), Ok(()), "{}", String::from_utf8_lossy(line));
         }
-        let no_value = repairs.rows(Repair::AllNullRow) as usize;
+        let no_value = repairs.values(Repair::AllNullRow) as usize;
         prop_assert_eq!(lines.len() + keep.rejected.len() + no_value, batch.num_rows());
 
         let expected = plain(&batch, true);
@@ -414,7 +414,7 @@ fn dictionaries_may_change_between_batches() {
     let expected = format!("{part}{part}m,t=x n=1i 1\nm n=1i 1\nm,t=b\\ c n=1i 1\nm n=1i 1\n");
     assert_eq!(String::from_utf8(keep.out).unwrap(), expected);
     assert_eq!(keep.rejected, [(1, Why::Refused(lp::Refusal::TrailingBackslash(lp::Element::TagValue)))]);
-    assert_eq!(encoder.repairs().rows(Repair::EmptyTagDropped), 1);
+    assert_eq!(encoder.repairs().values(Repair::EmptyTagDropped), 1);
 }
 
 #[test]

@@ -126,7 +126,7 @@ fn report(counts: &EncodeCounts, run: &Run) {
     for (repair, rows) in counts.repairs().iter() {
         run.counter(repair.name()).set(rows);
     }
-    let skipped = counts.repairs().rows(Repair::AllNullRow);
+    let skipped = counts.repairs().values(Repair::AllNullRow);
     if skipped > 0 {
         run.warn(format!("{skipped} rows without a value in any field have no line (see --all-null)"));
     }

@@ -3,6 +3,7 @@
 use crate::data::Shape;
 use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, duration};
 use fault::{Error, Result};
+use rows::compress::Compression;
 use rows::format::Format;
 use rows::time::{Nanos, Unit, parse_instant};
 use std::time::Duration;
@@ -94,5 +95,10 @@ impl Args {
     /// Flag, else extension, else CSV.
     pub fn format(&self) -> Format {
         self.to.or_else(|| self.output.output.as_deref().and_then(Format::from_path)).unwrap_or(Format::Csv)
+    }
+
+    /// By the extension of `-o`.
+    pub fn compression(&self) -> Option<Compression> {
+        self.output.output.as_deref().and_then(Compression::from_path)
     }
 }

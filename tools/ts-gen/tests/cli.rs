@@ -12,7 +12,10 @@ fn the_same_seed_gives_the_same_bytes_however_it_is_cut() {
         let whole = generate(&[set, "--rows", "5000"]);
         assert_eq!(whole, generate(&[set, "--rows", "5000", "--batch-rows", "7"]), "{set}");
         assert_ne!(whole, generate(&[set, "--rows", "5000", "--start", "2025-01-01"]), "{set}");
-        assert_eq!(whole.lines().count(), 5001, "{set}");
+        // The texts of `edge` hold line ends of their own.
+        if set != "edge" {
+            assert_eq!(whole.lines().count(), 5001, "{set}");
+        }
     }
     assert_ne!(generate(&["sensors", "--rows", "9"]), generate(&["sensors", "--rows", "9", "--seed", "2"]));
 }
@@ -66,7 +69,7 @@ fn edge_holds_null_and_the_extremes_of_every_type() {
 #[test]
 fn other_formats_and_units() {
     let directory = testkit::temp_dir();
-    for name in ["s.csv", "s.arrow", "s.parquet", "s.ndjson"] {
+    for name in ["s.csv", "s.arrow", "s.parquet", "s.csv.zst"] {
         let path = directory.path().join(name);
         tool("ts-gen").args(["edge", "--rows", "300"]).arg("-o").arg(&path).run().code(0);
         let back = tool("ts-convert").arg(&path).args(["-t", "ndjson"]).run().code(0).text();

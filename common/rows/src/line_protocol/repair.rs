@@ -45,43 +45,51 @@ impl Repair {
     }
 }
 
-/// A set of repairs, one bit each.
+/// The repairs of one row: how many values of it each one changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RepairSet(u16);
+pub(crate) struct RepairSet {
+    /// Most rows need none: one look tells.
+    any: bool,
+    values: [u16; Repair::ALL.len()],
+}
 
 impl RepairSet {
     pub fn add(&mut self, repair: Repair) {
-        self.0 |= 1 << repair as u8;
+        self.any = true;
+        if let Some(count) = self.values.get_mut(repair as usize) {
+            *count = count.saturating_add(1);
+        }
     }
 
     pub fn join(&mut self, other: RepairSet) {
-        self.0 |= other.0;
-    }
-
-    fn has(self, repair: Repair) -> bool {
-        self.0 & (1 << repair as u8) != 0
+        if other.any {
+            self.any = true;
+            for (count, more) in self.values.iter_mut().zip(other.values) {
+                *count = count.saturating_add(more);
+            }
+        }
     }
 }
 
-/// In how many rows each repair was made.
+/// How many values (for [`Repair::AllNullRow`]: rows) each repair changed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Repairs([u64; Repair::ALL.len()]);
 
 impl Repairs {
-    /// Rows in which this repair was made.
-    pub fn rows(&self, repair: Repair) -> u64 {
+    /// Values that this repair changed.
+    pub fn values(&self, repair: Repair) -> u64 {
         self.0.get(repair as usize).copied().unwrap_or_default()
     }
 
     /// The repairs that were made at all.
     pub fn iter(&self) -> impl Iterator<Item = (Repair, u64)> {
-        Repair::ALL.into_iter().zip(self.0).filter(|(_, rows)| *rows > 0)
+        Repair::ALL.into_iter().zip(self.0).filter(|(_, values)| *values > 0)
     }
 
-    pub(crate) fn count(&mut self, set: RepairSet) {
-        if set != RepairSet::default() {
-            for (repair, rows) in Repair::ALL.into_iter().zip(&mut self.0) {
-                *rows += u64::from(set.has(repair));
+    pub(crate) fn count(&mut self, row: RepairSet) {
+        if row.any {
+            for (total, values) in self.0.iter_mut().zip(row.values) {
+                *total += u64::from(values);
             }
         }
     }
