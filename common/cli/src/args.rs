@@ -220,7 +220,8 @@ fn has_password(url: &str) -> bool {
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     // An unescaped slash in a password would end the authority early: look at the whole rest as well.
     let authority = if authority.contains('@') { authority } else { rest };
-    let user = authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, p)| !p.is_empty());
+    let user =
+        authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, p)| !p.is_empty());
     let query = url.split_once('?').map_or("", |(_, q)| q);
     user || query.split('&').any(|pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));

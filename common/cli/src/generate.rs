@@ -10,7 +10,8 @@ use std::io::Write as _;
 /// Is there a `--generate` on the command line? Looked for before parsing, because it needs none of the arguments that
 /// the work needs. A wrong value is left to the parser, which names the right ones.
 pub(crate) fn asked(argv: &[OsString]) -> Option<Generate> {
-    let words: Vec<&str> = argv.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
+    let words: Vec<&str> =
+        argv.iter().skip(1).filter_map(|word| word.to_str()).take_while(|word| *word != "--").collect();
     let at = words.iter().position(|word| *word == "--generate" || word.starts_with("--generate="))?;
     let value = words[at].strip_prefix("--generate=").or_else(|| words.get(at + 1).copied())?;
     Generate::from_str(value, false).ok()

@@ -1,7 +1,7 @@
 //! Opening the input: a file, or `-` for standard input that a signal can interrupt.
 
-use crate::run::Stop;
 use crate::Run;
+use crate::run::Stop;
 use fault::{Error, Kind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::stdio;

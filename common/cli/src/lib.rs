@@ -90,6 +90,9 @@ fn install_panic_hook(name: &'static str) {
             .map(|s| (*s).to_owned())
             .or_else(|| info.payload().downcast_ref::<String>().cloned())
             .unwrap_or_default();
-        eprintln!("{name}: bug: {place}: {text} (please report this line with the version, {})", env!("CARGO_PKG_VERSION"));
+        eprintln!(
+            "{name}: bug: {place}: {text} (please report this line with the version, {})",
+            env!("CARGO_PKG_VERSION")
+        );
     }));
 }

@@ -80,7 +80,9 @@ impl Output {
     pub fn finish(self) -> Result<()> {
         match self.to {
             To::Stdout(_) => Ok(()),
-            To::Device(mut file, name) => file.flush().map_err(|error| Error::io(format!("cannot write {name}"), error)),
+            To::Device(mut file, name) => {
+                file.flush().map_err(|error| Error::io(format!("cannot write {name}"), error))
+            }
             To::File(mut unfinished) => unfinished.finish(),
         }
     }

@@ -208,7 +208,11 @@ impl Run {
             let _ = write!(text, " {key}={}", counter.get());
         }
         for (key, value) in lock(&self.inner.notes).iter() {
-            let _ = write!(text, " {key}={}", if value.contains([' ', '"', '=']) { format!("{value:?}") } else { value.clone() });
+            let _ = write!(
+                text,
+                " {key}={}",
+                if value.contains([' ', '"', '=']) { format!("{value:?}") } else { value.clone() }
+            );
         }
         let _ = write!(text, " secs={:.3}", self.elapsed().as_secs_f64());
         text

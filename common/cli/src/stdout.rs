@@ -16,7 +16,9 @@ impl Write for Stdout {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match rustix::io::write(stdio::stdout(), buffer) {
             Ok(n) => Ok(n),
-            Err(rustix::io::Errno::PIPE) => Err(Error::new(Kind::StdoutClosed, "stdout was closed by its reader").into()),
+            Err(rustix::io::Errno::PIPE) => {
+                Err(Error::new(Kind::StdoutClosed, "stdout was closed by its reader").into())
+            }
             Err(errno) => Err(errno.into()),
         }
     }

@@ -41,7 +41,11 @@ impl Tool {
         for (name, meaning) in self.environment {
             let _ = writeln!(text, "  {name:<20} {meaning}");
         }
-        let _ = writeln!(text, "  {:<20} as --end-mark: end CSV and line protocol with #ts-end, and require it", "TS_END_MARK=1");
+        let _ = writeln!(
+            text,
+            "  {:<20} as --end-mark: end CSV and line protocol with #ts-end, and require it",
+            "TS_END_MARK=1"
+        );
         text.push_str("\nEXIT CODES\n    0  done, every row\n");
         for kind in Kind::ALL {
             let _ = writeln!(text, "  {:>3}  {}", kind.code(), kind.meaning());

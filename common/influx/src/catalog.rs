@@ -44,7 +44,11 @@ impl Client {
     pub fn measurements(&self) -> Result<Vec<String>> {
         let mut names = match self.target().version {
             Version::V3 => self.tables()?.into_iter().map(|table| table.name).collect(),
-            _ => self.small("SHOW MEASUREMENTS")?.into_iter().filter_map(|(_, row)| row.into_iter().next()).collect::<Vec<_>>(),
+            _ => self
+                .small("SHOW MEASUREMENTS")?
+                .into_iter()
+                .filter_map(|(_, row)| row.into_iter().next())
+                .collect::<Vec<_>>(),
         };
         names.sort();
         Ok(names)
@@ -86,7 +90,8 @@ impl Client {
         // Servers limit the length of a statement, and a measurement may have thousands of fields.
         for fields in table.fields.chunks(100) {
             let list: Vec<String> = fields.iter().map(|(name, _)| format!("COUNT({})", quote(name))).collect();
-            let query = format!("SELECT {} FROM {}{}", list.join(", "), self.from_clause(&table.name), range.condition());
+            let query =
+                format!("SELECT {} FROM {}{}", list.join(", "), self.from_clause(&table.name), range.condition());
             let rows = self.small(&query)?;
             // No row at all is what an empty range gives.
             let row = rows.first().map(|(_, row)| row.get(1..).unwrap_or_default()).unwrap_or_default();
@@ -113,7 +118,11 @@ impl Client {
                 None => table.fields.push((field.clone(), vec![kind])),
             }
         }
-        table.tags = self.small(&format!("SHOW TAG KEYS FROM {}", self.from_clause(name)))?.into_iter().filter_map(|(_, row)| row.into_iter().next()).collect();
+        table.tags = self
+            .small(&format!("SHOW TAG KEYS FROM {}", self.from_clause(name)))?
+            .into_iter()
+            .filter_map(|(_, row)| row.into_iter().next())
+            .collect();
         table.tags.sort();
         table.tags.dedup();
         table.fields.sort();
@@ -126,7 +135,8 @@ impl Client {
 
     /// All tables of version 3.
     fn tables(&self) -> Result<Vec<Measurement>> {
-        let query = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'iox'";
+        let query =
+            "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = 'iox'";
         let reply = self.call(request::sql(self.target(), query))?;
         let mut lines = JsonLines::new(reply.body, self.kind());
         let mut tables: BTreeMap<String, Measurement> = BTreeMap::new();
@@ -146,11 +156,13 @@ impl Client {
             if !more {
                 break;
             }
-            let entry = tables.entry(table.clone()).or_insert_with(|| Measurement { name: table, ..Measurement::default() });
+            let entry =
+                tables.entry(table.clone()).or_insert_with(|| Measurement { name: table, ..Measurement::default() });
             if kind.starts_with("Dictionary(") {
                 entry.tags.push(column);
             } else if !kind.starts_with("Timestamp(") {
-                let found = FieldType::from_arrow(&kind).ok_or_else(|| self.strange("information_schema", &[column.clone(), kind]))?;
+                let found = FieldType::from_arrow(&kind)
+                    .ok_or_else(|| self.strange("information_schema", &[column.clone(), kind]))?;
                 entry.fields.push((column, vec![found]));
             }
         }

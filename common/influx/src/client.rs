@@ -43,7 +43,9 @@ impl Client {
             Ok(body) => judge(&Reply { status, body: &body, retry_after }),
             // The status stands; only what the server said about it is lost.
             Err(failure) => match judge(&Reply { status, body: failure.to_string().as_bytes(), retry_after }) {
-                Verdict::Fatal { reason } if matches!(status, 400 | 422) => Verdict::Retry { after: retry_after, slow: false, reason },
+                Verdict::Fatal { reason } if matches!(status, 400 | 422) => {
+                    Verdict::Retry { after: retry_after, slow: false, reason }
+                }
                 verdict => verdict,
             },
         }
@@ -61,7 +63,9 @@ impl Client {
         let body = reply.bytes(ERROR_BODY).map_err(|failure| failure.error(side))?;
         Err(match judge(&Reply { status, body: &body, retry_after }) {
             Verdict::Done => Error::new(side.kind(), format!("{name}: HTTP {status}")),
-            Verdict::Retry { reason, .. } | Verdict::Fatal { reason } => Error::new(side.kind(), format!("{name}: {reason}")),
+            Verdict::Retry { reason, .. } | Verdict::Fatal { reason } => {
+                Error::new(side.kind(), format!("{name}: {reason}"))
+            }
             Verdict::Rejected(rejected) => Error::new(Kind::Refused, format!("{name}: {}", rejected.reason)),
             Verdict::Split { reason, .. } => Error::new(side.kind(), format!("{name}: {reason}")),
             Verdict::Refused { reason } => Error::new(Kind::Refused, format!("{name}: {reason}")),

@@ -4,8 +4,8 @@ use crate::catalog::Measurement;
 use crate::query::Cell;
 use crate::types::FieldType;
 use arrow_array::builder::{
-    ArrayBuilder as _,
-    BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder, UInt64Builder,
+    ArrayBuilder as _, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampNanosecondBuilder,
+    UInt64Builder,
 };
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{Field, Schema, SchemaRef};

@@ -25,7 +25,8 @@ impl Client {
         let database = &self.target().database;
         self.execute(&format!("CREATE DATABASE {}", quote(database)))?;
         let Some(policy) = &self.target().policy else { return Ok(()) };
-        let create = format!("CREATE RETENTION POLICY {} ON {} DURATION INF REPLICATION 1", quote(policy), quote(database));
+        let create =
+            format!("CREATE RETENTION POLICY {} ON {} DURATION INF REPLICATION 1", quote(policy), quote(database));
         match self.execute(&create) {
             // It exists with another duration, which is its owner's business.
             Err(error) if error.message().contains("already exists") => Ok(()),
@@ -52,14 +53,19 @@ impl Client {
         };
         // A server that knows no such bucket answers with an empty list, or with 404.
         match self.json(authorized(target, bucket)) {
-            Ok(reply) if reply.get("buckets").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) => return Ok(()),
+            Ok(reply) if reply.get("buckets").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) => {
+                return Ok(());
+            }
             Ok(_) => {}
             Err(error) if error.kind() == Kind::Refused && error.message().contains("HTTP 404") => {}
             Err(error) => return Err(error),
         }
         let org = target.org.as_deref().ok_or_else(|| Error::usage("the URL names no organisation: ?org=ORG"))?;
         let found = self.json(authorized(target, Request::get("/api/v2/orgs").query("org", org)))?;
-        let id = found.pointer("/orgs/0/id").and_then(Value::as_str).ok_or_else(|| Error::new(Kind::Refused, format!("there is no organisation {org}")))?;
+        let id = found
+            .pointer("/orgs/0/id")
+            .and_then(Value::as_str)
+            .ok_or_else(|| Error::new(Kind::Refused, format!("there is no organisation {org}")))?;
         let body = json!({ "orgID": id, "name": target.database, "retentionRules": [] });
         self.post_unless_there("/api/v2/buckets", &body)
     }
@@ -70,7 +76,8 @@ impl Client {
 
     /// POSTs JSON; that the thing exists already (409, or 422 of version 2) is fine.
     fn post_unless_there(&self, path: &str, body: &Value) -> Result<()> {
-        let request = Request::post(path).header("content-type", "application/json").body(body.to_string().into_bytes());
+        let request =
+            Request::post(path).header("content-type", "application/json").body(body.to_string().into_bytes());
         match self.call(authorized(self.target(), request)) {
             Ok(_) => Ok(()),
             Err(error) if error.message().contains("HTTP 409") || error.message().contains("already exists") => Ok(()),

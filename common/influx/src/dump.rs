@@ -78,7 +78,12 @@ enum Place {
 
 impl Dump {
     /// A dump of these tables: `tasks` are their indexes and windows, in the order of reading. Does not ask the server yet.
-    pub fn new(client: Client, tables: Vec<Measurement>, tasks: Vec<(usize, Window)>, options: Options) -> Result<Dump> {
+    pub fn new(
+        client: Client,
+        tables: Vec<Measurement>,
+        tasks: Vec<(usize, Window)>,
+        options: Options,
+    ) -> Result<Dump> {
         let source = client.target().to_string();
         let columns = Columns::new(&tables, options.union, Some(&source))?;
         Ok(Dump { client, columns, tasks: tasks.into(), tables, options, running: None })
@@ -140,7 +145,10 @@ impl Reader for Dump {
             };
             let name = self.tables.get(running.table).map_or("", |table| table.name.as_str());
             let mut more = true;
-            while more && self.columns.rows() < self.options.limits.rows && self.columns.bytes() < self.options.limits.bytes {
+            while more
+                && self.columns.rows() < self.options.limits.rows
+                && self.columns.bytes() < self.options.limits.bytes
+            {
                 more = running.step(&mut self.columns, name).map_err(|error| running.describe(name, error))?;
             }
             if more {
@@ -248,7 +256,8 @@ fn time(columns: &mut Columns, cell: Cell<'_>) -> Result<()> {
 /// `*::field … GROUP BY *`: tags apart from fields, series apart from each other (dossier influxdb 3.1).
 fn select_influxql(table: &Measurement, from: &str, window: Window) -> String {
     let fields = if table.chosen {
-        let typed = |(name, kinds): &(String, Vec<FieldType>)| kinds.first().map(|kind| format!("{}::{kind}", quote(name)));
+        let typed =
+            |(name, kinds): &(String, Vec<FieldType>)| kinds.first().map(|kind| format!("{}::{kind}", quote(name)));
         table.fields.iter().filter_map(typed).collect::<Vec<_>>().join(", ")
     } else {
         "*::field".to_owned()

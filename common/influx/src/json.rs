@@ -295,9 +295,20 @@ mod tests {
         let text = br#"{"a":[9223372036854775807,-0,1e+300,null,true,false,"q\"\\\n\u00e9\ud83d\ude00\ud83dx"]}
 {}"#;
         let expected = [
-            "ObjectStart", "Text(\"a\")", "ArrayStart", "Number(\"9223372036854775807\")", "Number(\"-0\")",
-            "Number(\"1e+300\")", "Null", "Bool(true)", "Bool(false)", "Text(\"q\\\"\\\\\\né😀\u{fffd}x\")", "ArrayEnd",
-            "ObjectEnd", "ObjectStart", "ObjectEnd",
+            "ObjectStart",
+            "Text(\"a\")",
+            "ArrayStart",
+            "Number(\"9223372036854775807\")",
+            "Number(\"-0\")",
+            "Number(\"1e+300\")",
+            "Null",
+            "Bool(true)",
+            "Bool(false)",
+            "Text(\"q\\\"\\\\\\né😀\u{fffd}x\")",
+            "ArrayEnd",
+            "ObjectEnd",
+            "ObjectStart",
+            "ObjectEnd",
         ];
         assert_eq!(tokens(text).unwrap(), expected);
     }

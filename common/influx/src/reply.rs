@@ -171,7 +171,15 @@ mod tests {
 
     #[test]
     fn what_is_no_json_of_theirs_is_text() {
-        for body in [&b"request throttled, queue full\n"[..], b"<html>", b"{\"error\":\"cut", b"", b"[1]", b"{\"a\":1}", b"\xff"] {
+        for body in [
+            &b"request throttled, queue full\n"[..],
+            b"<html>",
+            b"{\"error\":\"cut",
+            b"",
+            b"[1]",
+            b"{\"a\":1}",
+            b"\xff",
+        ] {
             let answer = parse(body);
             assert!(!answer.known && answer.named.is_empty(), "{body:?}");
         }

@@ -13,14 +13,16 @@ use rows::time::Unit;
 pub fn write(target: &Target, precision: Unit, body: Bytes, gzip: bool) -> Request {
     let request = match target.version {
         Version::V1 => {
-            let request = Request::post("/write").query("db", &target.database).query("precision", v1_precision(precision));
+            let request =
+                Request::post("/write").query("db", &target.database).query("precision", v1_precision(precision));
             match &target.policy {
                 Some(policy) => request.query("rp", policy),
                 None => request,
             }
         }
         Version::V2 => {
-            let request = Request::post("/api/v2/write").query("bucket", &target.database).query("precision", precision.as_str());
+            let request =
+                Request::post("/api/v2/write").query("bucket", &target.database).query("precision", precision.as_str());
             match &target.org {
                 Some(org) => request.query("org", org),
                 None => request,
@@ -61,7 +63,9 @@ pub fn influxql(target: &Target, query: &str, chunk: Option<usize>) -> Request {
 /// A SQL query of version 3, rows as JSON lines.
 pub fn sql(target: &Target, query: &str) -> Request {
     let body = serde_json::json!({ "db": target.database, "q": query, "format": "jsonl" }).to_string();
-    authorized(target, Request::post("/api/v3/query_sql")).header("content-type", "application/json").body(body.into_bytes())
+    authorized(target, Request::post("/api/v3/query_sql"))
+        .header("content-type", "application/json")
+        .body(body.into_bytes())
 }
 
 /// Adds the `Authorization` header.

@@ -89,14 +89,17 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
     let message = body.message.to_ascii_lowercase();
     match reply.status {
         413 => Verdict::Split { certain: true, reason },
-        401 => Verdict::Refused { reason: format!("{reason} (the token or the password is missing or wrong: see --help)") },
+        401 => {
+            Verdict::Refused { reason: format!("{reason} (the token or the password is missing or wrong: see --help)") }
+        }
         403 | 404 | 407 => Verdict::Refused { reason },
         408 | 425 | 429 | 499 => retry(false, reason),
         400 | 422 => bad_request(reply, body, &message, reason),
         // The cache empties only when the server writes it out, or never, if one batch is larger than the cache.
-        500.. if message.contains("cache-max-memory-size exceeded") => {
-            retry(true, format!("{reason} (the server's write cache is full: raise its limit, or write smaller batches)"))
-        }
+        500.. if message.contains("cache-max-memory-size exceeded") => retry(
+            true,
+            format!("{reason} (the server's write cache is full: raise its limit, or write smaller batches)"),
+        ),
         // 1.x answers 500 to an unknown retention policy.
         500.. if message.contains("retention policy not found") => Verdict::Refused { reason },
         500.. => retry(false, reason),
@@ -113,7 +116,9 @@ fn bad_request(reply: &Reply<'_>, body: ErrorBody, message: &str, reason: String
     }
     if starts(&["invalid precision"]) {
         // 1.8.10 stores the points nevertheless, as nanoseconds (measured 2.3): the reader must know.
-        return Verdict::Fatal { reason: format!("{reason} (this server may have stored the points with a wrong time)") };
+        return Verdict::Fatal {
+            reason: format!("{reason} (this server may have stored the points with a wrong time)"),
+        };
     }
     // Our own gzip is right, so the request was damaged on its way.
     if starts(&["gzip: ", "unable to read data", "unexpected eof", "hinted handoff", "queue length exceeded"])
@@ -126,7 +131,8 @@ fn bad_request(reply: &Reply<'_>, body: ErrorBody, message: &str, reason: String
     }
     let stored = if message.contains("partial write") {
         Stored::Rest
-    } else if !body.named.is_empty() || starts(&["field type conflict", "unable to parse", "incoming write was empty"]) {
+    } else if !body.named.is_empty() || starts(&["field type conflict", "unable to parse", "incoming write was empty"])
+    {
         // v2: one bad line and nothing is stored. v1: no "partial write" means that every line was bad. 1.8 stores
         // nothing either when the types of a new measurement disagree within the batch (measured 2.4).
         Stored::Nothing
@@ -153,13 +159,24 @@ mod tests {
     #[test]
     fn documented_replies_of_v3_and_of_proxies() {
         assert_eq!(on(204, ""), Verdict::Done);
-        let partial = on(400, r#"{"error":"partial write of line protocol occurred","data":[{"error_message":"x","line_number":1,"original_line":"m"}]}"#);
-        assert!(matches!(&partial, Verdict::Rejected(r) if r.stored == Stored::Rest && r.named.len() == 1), "{partial:?}");
-        let none = on(400, r#"{"error":"line protocol parsing error","data":{"error_message":"x","line_number":1,"original_line":"m"}}"#);
+        let partial = on(
+            400,
+            r#"{"error":"partial write of line protocol occurred","data":[{"error_message":"x","line_number":1,"original_line":"m"}]}"#,
+        );
+        assert!(
+            matches!(&partial, Verdict::Rejected(r) if r.stored == Stored::Rest && r.named.len() == 1),
+            "{partial:?}"
+        );
+        let none = on(
+            400,
+            r#"{"error":"line protocol parsing error","data":{"error_message":"x","line_number":1,"original_line":"m"}}"#,
+        );
         assert!(matches!(&none, Verdict::Rejected(r) if r.stored == Stored::Nothing), "{none:?}");
-        let compat = on(400, r#"{"code":"invalid","message":"write buffer error: line protocol parse failed: no fields"}"#);
+        let compat =
+            on(400, r#"{"code":"invalid","message":"write buffer error: line protocol parse failed: no fields"}"#);
         assert!(matches!(&compat, Verdict::Rejected(r) if r.named.is_empty()), "{compat:?}");
-        let columns = on(422, r#"{"error":"Update to schema would exceed number of columns per table limit of 500 columns"}"#);
+        let columns =
+            on(422, r#"{"error":"Update to schema would exceed number of columns per table limit of 500 columns"}"#);
         assert!(matches!(columns, Verdict::Rejected(_)));
         let databases = on(422, r#"{"error":"Adding a new database would exceed limit of 100 databases"}"#);
         assert!(matches!(databases, Verdict::Refused { .. }));
@@ -172,6 +189,9 @@ mod tests {
         for status in [302, 402, 405, 415] {
             assert!(matches!(on(status, ""), Verdict::Fatal { .. }), "{status}");
         }
-        assert!(matches!(on(400, "<html>Bad Request</html>"), Verdict::Fatal { .. }), "a proxy's 400 says nothing about lines");
+        assert!(
+            matches!(on(400, "<html>Bad Request</html>"), Verdict::Fatal { .. }),
+            "a proxy's 400 says nothing about lines"
+        );
     }
 }

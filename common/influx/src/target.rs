@@ -75,10 +75,16 @@ impl fmt::Display for Target {
 fn v1(endpoint: Endpoint, password: Option<Secret>, token: Option<Secret>) -> Result<Target> {
     endpoint.refuse_unknown_params(&["db", "rp"])?;
     let name = |index: usize, key: &str| {
-        endpoint.path.get(index).cloned().or_else(|| endpoint.param(key).map(str::to_owned)).filter(|text| !text.is_empty())
+        endpoint
+            .path
+            .get(index)
+            .cloned()
+            .or_else(|| endpoint.param(key).map(str::to_owned))
+            .filter(|text| !text.is_empty())
     };
     let (database, policy) = (name(0, "db"), name(1, "rp"));
-    let database = database.ok_or_else(|| Error::usage(format!("{endpoint}: the URL names no database: end it with /DB")))?;
+    let database =
+        database.ok_or_else(|| Error::usage(format!("{endpoint}: the URL names no database: end it with /DB")))?;
     if endpoint.path.len() > 2 {
         return Err(Error::usage(format!("{endpoint}: the path is /DB or /DB/RETENTION-POLICY")));
     }
@@ -88,7 +94,9 @@ fn v1(endpoint: Endpoint, password: Option<Secret>, token: Option<Secret>) -> Re
             Some(if token.expose().contains(':') { net::auth::token(&token) } else { net::auth::bearer(&token) })
         }
         (Some(user), password, _) => Some(net::auth::basic(user, &password.unwrap_or_else(|| Secret::new("")))),
-        (None, Some(_), _) => return Err(Error::usage(format!("{endpoint}: a password without a user: influx1+http://USER@host"))),
+        (None, Some(_), _) => {
+            return Err(Error::usage(format!("{endpoint}: a password without a user: influx1+http://USER@host")));
+        }
         (None, None, None) => None,
     };
     Ok(Target { version: Version::V1, database, policy, org: None, no_sync: false, authorization, endpoint })
@@ -97,13 +105,16 @@ fn v1(endpoint: Endpoint, password: Option<Secret>, token: Option<Secret>) -> Re
 fn v2(endpoint: Endpoint, password: Option<Secret>, token: Option<Secret>) -> Result<Target> {
     endpoint.refuse_unknown_params(&["org", "bucket"])?;
     let param = |key: &str| endpoint.param(key).filter(|text| !text.is_empty()).map(str::to_owned);
-    let bucket = param("bucket").ok_or_else(|| Error::usage(format!("{endpoint}: the URL names no bucket: ?org=ORG&bucket=BUCKET")))?;
+    let bucket = param("bucket")
+        .ok_or_else(|| Error::usage(format!("{endpoint}: the URL names no bucket: ?org=ORG&bucket=BUCKET")))?;
     if !endpoint.path.is_empty() {
         return Err(Error::usage(format!("{endpoint}: the bucket stands in ?bucket=, not in the path")));
     }
     let authorization = match (token, &endpoint.user, password) {
         (Some(token), ..) => Some(net::auth::token(&token)),
-        (None, Some(user), Some(password)) => Some(net::auth::token(&Secret::new(format!("{user}:{}", password.expose())))),
+        (None, Some(user), Some(password)) => {
+            Some(net::auth::token(&Secret::new(format!("{user}:{}", password.expose()))))
+        }
         _ => None,
     };
     let org = param("org");
@@ -114,7 +125,8 @@ fn v3(endpoint: Endpoint, token: Option<Secret>) -> Result<Target> {
     endpoint.refuse_unknown_params(&["db", "no_sync"])?;
     let path = (!endpoint.path.is_empty()).then(|| endpoint.path.join("/"));
     let database = path.or_else(|| endpoint.param("db").map(str::to_owned)).filter(|text| !text.is_empty());
-    let database = database.ok_or_else(|| Error::usage(format!("{endpoint}: the URL names no database: end it with /DB")))?;
+    let database =
+        database.ok_or_else(|| Error::usage(format!("{endpoint}: the URL names no database: end it with /DB")))?;
     let no_sync = match endpoint.param("no_sync") {
         None | Some("false") => false,
         Some("true") => true,
@@ -130,7 +142,8 @@ mod tests {
     use fault::Kind;
 
     fn parse(url: &str) -> Result<Target> {
-        Target::parse(url, Some(Secret::new("pw")), Some(Secret::new("t0ken"))).or_else(|_| Target::parse(url, None, None))
+        Target::parse(url, Some(Secret::new("pw")), Some(Secret::new("t0ken")))
+            .or_else(|_| Target::parse(url, None, None))
     }
 
     #[test]

@@ -152,11 +152,25 @@ fn transcript(name: &str) -> Vec<Verdict> {
 
 #[test]
 fn recorded_limits_and_refusals() {
-    for name in ["write_noauth", "write_badpw", "write_token_bad", "write_bearer", "write_readonly_user", "write_nopriv_unknown_db", "v2write_noauth"] {
+    for name in [
+        "write_noauth",
+        "write_badpw",
+        "write_token_bad",
+        "write_bearer",
+        "write_readonly_user",
+        "write_nopriv_unknown_db",
+        "v2write_noauth",
+    ] {
         let verdicts = transcript(&format!("v18_auth_limits/{name}.txt"));
         assert!(matches!(verdicts[..], [Verdict::Refused { .. }]), "{name}: {verdicts:?}");
     }
-    for name in ["write_ro_token", "write_wo_token_other_bucket", "write_wo_token_unknown_bucket", "compat_write_up", "compat_write_unknown"] {
+    for name in [
+        "write_ro_token",
+        "write_wo_token_other_bucket",
+        "write_wo_token_unknown_bucket",
+        "compat_write_up",
+        "compat_write_unknown",
+    ] {
         let verdicts = transcript(&format!("v2_api/{name}.txt"));
         assert!(matches!(verdicts[..], [Verdict::Refused { .. }]), "{name}: {verdicts:?}");
     }
@@ -164,17 +178,30 @@ fn recorded_limits_and_refusals() {
         let verdicts = transcript(&format!("v18_auth_limits/{name}.txt"));
         assert!(matches!(verdicts[..], [Verdict::Split { .. }]), "{name}: {verdicts:?}");
     }
-    for name in ["v18_limits/cache_max_memory", "v18_limits/cache_max_memory_again", "v2_limits/cache_max_memory", "v2_limits/cache_max_memory_again"] {
+    for name in [
+        "v18_limits/cache_max_memory",
+        "v18_limits/cache_max_memory_again",
+        "v2_limits/cache_max_memory",
+        "v2_limits/cache_max_memory_again",
+    ] {
         let verdicts = transcript(&format!("{name}.txt"));
         assert!(matches!(verdicts[..], [Verdict::Retry { slow: true, .. }]), "{name}: {verdicts:?}");
     }
     let series = transcript("v18_limits/max_series_per_database.txt");
-    assert!(matches!(&series[..], [Verdict::Rejected(r)] if r.dropped == Some(2000) && r.stored == Stored::Rest), "{series:?}");
+    assert!(
+        matches!(&series[..], [Verdict::Rejected(r)] if r.dropped == Some(2000) && r.stored == Stored::Rest),
+        "{series:?}"
+    );
     let throttled = transcript("v18_auth_limits/throttle_503.txt");
     assert!(throttled.iter().skip(1).all(|v| matches!(v, Verdict::Retry { slow: false, .. })), "{throttled:?}");
-    for name in ["v18_auth_limits/write_token_ok", "v18_auth_limits/write_basic_ok", "v2_api/big_50MB", "v2_api/write_by_ids"] {
+    for name in
+        ["v18_auth_limits/write_token_ok", "v18_auth_limits/write_basic_ok", "v2_api/big_50MB", "v2_api/write_by_ids"]
+    {
         assert_eq!(transcript(&format!("{name}.txt")), [Verdict::Done], "{name}");
     }
     let mixed = transcript("v2_api/compat_write_mixed.txt");
-    assert!(matches!(&mixed[..], [Verdict::Rejected(r)] if r.named.len() == 1 && r.stored == Stored::Nothing), "{mixed:?}");
+    assert!(
+        matches!(&mixed[..], [Verdict::Rejected(r)] if r.named.len() == 1 && r.stored == Stored::Nothing),
+        "{mixed:?}"
+    );
 }

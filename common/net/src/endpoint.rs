@@ -128,7 +128,9 @@ impl fmt::Display for Endpoint {
         for part in &self.path {
             write!(f, "/{part}")?;
         }
-        for (index, (key, value)) in self.query.iter().filter(|(key, _)| !SECRET_KEYS.contains(&key.as_str())).enumerate() {
+        for (index, (key, value)) in
+            self.query.iter().filter(|(key, _)| !SECRET_KEYS.contains(&key.as_str())).enumerate()
+        {
             write!(f, "{}{key}={value}", if index == 0 { "?" } else { "&" })?;
         }
         Ok(())
@@ -163,9 +165,8 @@ fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(&byte) = bytes.get(at) {
-        let escaped = (byte == b'%')
-            .then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok()))
-            .flatten();
+        let escaped =
+            (byte == b'%').then(|| text.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok())).flatten();
         match escaped {
             Some(value) => {
                 out.push(value);
@@ -200,18 +201,24 @@ mod tests {
             assert_eq!((url.system.as_str(), url.transport.as_deref(), url.tls), (system, transport, tls), "{text}");
             assert!(text.starts_with(url.to_string().split("://").next().unwrap()), "{url}");
         }
-        for text in ["http://h", "tdengine", "tdengine+ftp://h", "tdengine://", "tdenginess://h", "influx2+https://:8086"] {
+        for text in
+            ["http://h", "tdengine", "tdengine+ftp://h", "tdengine://", "tdenginess://h", "influx2+https://:8086"]
+        {
             assert_eq!(Endpoint::parse(text, &ALL).unwrap_err().kind(), fault::Kind::Usage, "{text}");
         }
     }
 
     #[test]
     fn parts_are_decoded_and_secrets_kept_apart() {
-        let url = Endpoint::parse("tdengine://ro%40ot:p%2Fw+d@[::1]:6041/d%62?token=t0&tz=Asia%2FShanghai", &ALL).unwrap();
+        let url =
+            Endpoint::parse("tdengine://ro%40ot:p%2Fw+d@[::1]:6041/d%62?token=t0&tz=Asia%2FShanghai", &ALL).unwrap();
         assert_eq!(url.user.as_deref(), Some("ro@ot"));
         assert_eq!(url.password.as_ref().map(Secret::expose), Some("p/w+d"));
         assert_eq!(url.token.as_ref().map(Secret::expose), Some("t0"));
-        assert_eq!((url.host.as_str(), url.port, url.path.as_slice()), ("[::1]", Some(6041), ["db".to_owned()].as_slice()));
+        assert_eq!(
+            (url.host.as_str(), url.port, url.path.as_slice()),
+            ("[::1]", Some(6041), ["db".to_owned()].as_slice())
+        );
         assert_eq!(url.param("tz"), Some("Asia/Shanghai"));
         assert_eq!(url.http_base(1), "http://[::1]:6041");
         assert!(url.is_loopback());

@@ -36,7 +36,10 @@ impl What {
     pub fn transient(self) -> bool {
         match self {
             What::Handshake(status) => status >= 500 || status == 429,
-            _ => matches!(self, What::Connect | What::TimedOut | What::ResetWhileSending | What::NoReply | What::ReplyCut),
+            _ => matches!(
+                self,
+                What::Connect | What::TimedOut | What::ResetWhileSending | What::NoReply | What::ReplyCut
+            ),
         }
     }
 

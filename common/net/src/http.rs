@@ -149,7 +149,8 @@ impl Client {
     /// Sends a request and waits for the reply's head. Any HTTP status is a reply, not a failure.
     pub fn send(&self, request: Request) -> std::result::Result<Reply, Failure> {
         let setup = |text: String| Failure::new(crate::What::Setup, text).context(&self.name);
-        let mut url = self.base.join(&request.path).map_err(|error| setup(format!("bad path {}: {error}", request.path)))?;
+        let mut url =
+            self.base.join(&request.path).map_err(|error| setup(format!("bad path {}: {error}", request.path)))?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
@@ -157,7 +158,8 @@ impl Client {
         for (name, value) in &request.headers {
             let name = HeaderName::try_from(*name).map_err(|_| setup(format!("bad header name {name}")))?;
             // The value may be a secret: it is not shown, not even when it is invalid.
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| setup(format!("the value of header {name} holds characters that HTTP forbids")))?;
+            let mut value = HeaderValue::from_str(value.expose())
+                .map_err(|_| setup(format!("the value of header {name} holds characters that HTTP forbids")))?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }

@@ -13,7 +13,6 @@ mod runtime;
 pub mod tls;
 pub mod ws;
 
-
 pub use bytes::Bytes;
 pub use endpoint::Endpoint;
 pub use failure::{Failure, What};

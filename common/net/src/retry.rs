@@ -191,19 +191,29 @@ mod tests {
         let error = || Error::new(Kind::Target, "busy");
         let again = || Verdict::<u32>::Retry { after: None, error: error() };
         let tries = Cell::new(0);
-        let done = run(policy, &|| false, |_, _| (), |n| {
-            tries.set(n);
-            if n == 2 { Verdict::Done(5) } else { again() }
-        });
+        let done = run(
+            policy,
+            &|| false,
+            |_, _| (),
+            |n| {
+                tries.set(n);
+                if n == 2 { Verdict::Done(5) } else { again() }
+            },
+        );
         assert!(matches!(done, Ok(Outcome::Done(5))));
         assert_eq!(tries.get(), 2);
         let failed = run(policy, &|| false, |_, _| (), |_| again()).unwrap_err();
         assert_eq!((failed.kind(), failed.to_string()), (Kind::Target, "gave up after 3 retries: busy".to_owned()));
         let calls = Cell::new(0);
-        let fatal = run(policy, &|| false, |_, _| (), |_| {
-            calls.set(calls.get() + 1);
-            Verdict::<u32>::Fatal(error())
-        });
+        let fatal = run(
+            policy,
+            &|| false,
+            |_, _| (),
+            |_| {
+                calls.set(calls.get() + 1);
+                Verdict::<u32>::Fatal(error())
+            },
+        );
         assert!(fatal.is_err() && calls.get() == 1);
         assert!(matches!(run(policy, &|| false, |_, _| (), |_| Verdict::<u32>::Split(error())), Ok(Outcome::Split(_))));
         let slow = Policy { first: Duration::from_secs(3600), longest: Duration::from_secs(3600), ..policy };

@@ -12,7 +12,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Two threads are enough to move bytes for any number of connections; the work is done by the callers' threads.
 pub(crate) fn runtime() -> Result<&'static Runtime, Failure> {
     static RUNTIME: OnceLock<std::io::Result<Runtime>> = OnceLock::new();
-    let made = RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).thread_name("net").enable_all().build());
+    let made =
+        RUNTIME.get_or_init(|| Builder::new_multi_thread().worker_threads(2).thread_name("net").enable_all().build());
     made.as_ref().map_err(|error| Failure::new(What::Setup, format!("cannot start the network threads: {error}")))
 }
 

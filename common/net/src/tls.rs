@@ -32,7 +32,8 @@ impl Tls {
         let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         if let Some(path) = &self.ca_file {
             let name = path.display();
-            let unreadable = |error: &dyn std::fmt::Display| Error::usage(format!("cannot read certificates from {name}: {error}"));
+            let unreadable =
+                |error: &dyn std::fmt::Display| Error::usage(format!("cannot read certificates from {name}: {error}"));
             let mut count = 0;
             for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
                 let certificate = certificate.map_err(|error| unreadable(&error))?;

@@ -60,7 +60,8 @@ pub fn connect(url: &str, headers: &[(&'static str, Secret)], options: &Options)
         _ => return Err(setup("the WebSocket URL names no host".to_owned())),
     };
     let name = format!("{}://{host}:{port}{}", parsed.scheme(), parsed.path());
-    let mut request = url.into_client_request().map_err(|error| setup(format!("{name}: bad WebSocket URL: {error}")))?;
+    let mut request =
+        url.into_client_request().map_err(|error| setup(format!("{name}: bad WebSocket URL: {error}")))?;
     for (header, value) in headers {
         let mut value = HeaderValue::from_str(value.expose())
             .map_err(|_| setup(format!("{name}: the value of header {header} holds characters that HTTP forbids")))?;
@@ -98,7 +99,10 @@ fn refused(error: &tungstenite::Error) -> Failure {
         tungstenite::Error::Http(response) => {
             let status = response.status().as_u16();
             let body = response.body().as_deref().map(fault::excerpt).unwrap_or_default();
-            Failure::new(What::Handshake(status), format!("the server refused the WebSocket: HTTP {status} {body}").trim().to_owned())
+            Failure::new(
+                What::Handshake(status),
+                format!("the server refused the WebSocket: HTTP {status} {body}").trim().to_owned(),
+            )
         }
         tungstenite::Error::Io(_) | tungstenite::Error::Tls(_) => Failure::connect(error),
         _ => Failure::new(What::Connect, format!("no WebSocket there: {}", chain(error))),
@@ -130,11 +134,16 @@ async fn read(mut source: SplitStream<Stream>, frames: SyncSender<Result<Message
     }
 }
 
-async fn write(mut sink: SplitSink<Stream, tungstenite::Message>, mut commands: mpsc::Receiver<Outgoing>, reader: AbortHandle) {
+async fn write(
+    mut sink: SplitSink<Stream, tungstenite::Message>,
+    mut commands: mpsc::Receiver<Outgoing>,
+    reader: AbortHandle,
+) {
     while let Some(Outgoing { message, done }) = commands.recv().await {
         let sent = sink.send(message).await;
         let failed = sent.is_err();
-        let sent = sent.map_err(|error| Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(&error))));
+        let sent =
+            sent.map_err(|error| Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(&error))));
         // The caller may have given up waiting.
         let _ = done.send(sent);
         if failed {
@@ -183,7 +192,9 @@ impl Socket {
                 Ok(Ok(message)) => return Ok(message),
                 Ok(Err(failure)) => failure,
                 Err(RecvTimeoutError::Disconnected) => Failure::new(What::ReplyCut, "the connection is gone"),
-                Err(RecvTimeoutError::Timeout) if self.options.stop.is_raised() => Failure::new(What::Stopped, "stopped"),
+                Err(RecvTimeoutError::Timeout) if self.options.stop.is_raised() => {
+                    Failure::new(What::Stopped, "stopped")
+                }
                 Err(RecvTimeoutError::Timeout) if end <= Instant::now() => {
                     Failure::new(What::TimedOut, format!("timed out after {timeout:?} waiting for a reply"))
                 }

@@ -31,7 +31,8 @@ fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
     loop {
         if let Some(end) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&bytes[..end]).to_lowercase();
-            let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+            let length =
+                head.lines().find_map(|l| l.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
             while bytes.len() < end + 4 + length {
                 let n = stream.read(&mut buffer).ok().filter(|n| *n > 0)?;
                 bytes.extend_from_slice(&buffer[..n]);
@@ -63,7 +64,12 @@ fn requests_carry_what_they_were_given_and_replies_come_back() {
     let address = double(|mut stream| {
         while let Some((head, body)) = read_request(&mut stream) {
             let text = format!("{head}\n{}", String::from_utf8_lossy(&body));
-            write!(stream, "HTTP/1.1 207 Multi\r\nX-Id: 7\r\nRetry-After: 3\r\nContent-Length: {}\r\n\r\n{text}", text.len()).unwrap();
+            write!(
+                stream,
+                "HTTP/1.1 207 Multi\r\nX-Id: 7\r\nRetry-After: 3\r\nContent-Length: {}\r\n\r\n{text}",
+                text.len()
+            )
+            .unwrap();
         }
     });
     let client = client(address, Duration::from_secs(10));
@@ -75,7 +81,13 @@ fn requests_carry_what_they_were_given_and_replies_come_back() {
     assert_eq!(reply.retry_after(), Some(Duration::from_secs(3)));
     let text = String::from_utf8(reply.bytes(10_000).unwrap()).unwrap();
     assert!(text.starts_with("post /write?db=a+b%26c http/1.1"), "{text}");
-    for part in ["content-type: text/plain", "authorization: token t0ken", "content-length: 4", "user-agent: tsferry/", "\nline"] {
+    for part in [
+        "content-type: text/plain",
+        "authorization: token t0ken",
+        "content-length: 4",
+        "user-agent: tsferry/",
+        "\nline",
+    ] {
         assert!(text.contains(part), "{part} not in {text}");
     }
 }
@@ -83,7 +95,12 @@ fn requests_carry_what_they_were_given_and_replies_come_back() {
 #[test]
 fn bodies_stream_and_a_cut_one_is_noticed() {
     let mut whole = Vec::new();
-    answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole").send(Request::get("/")).unwrap().body.read_to_end(&mut whole).unwrap();
+    answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwhole")
+        .send(Request::get("/"))
+        .unwrap()
+        .body
+        .read_to_end(&mut whole)
+        .unwrap();
     assert_eq!(whole, b"whole");
     for cut in [
         &b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\npart"[..],
@@ -98,8 +115,23 @@ fn bodies_stream_and_a_cut_one_is_noticed() {
         assert_eq!(error.kind(), Kind::Target);
         assert!(error.to_string().contains("the reply was cut"), "{error}");
     }
-    assert_eq!(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\npart").send(Request::get("/")).unwrap().bytes(99).unwrap_err().what(), What::ReplyCut);
-    assert_eq!(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npart").send(Request::get("/")).unwrap().bytes(2).unwrap(), b"pa");
+    assert_eq!(
+        answering(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\npart")
+            .send(Request::get("/"))
+            .unwrap()
+            .bytes(99)
+            .unwrap_err()
+            .what(),
+        What::ReplyCut
+    );
+    assert_eq!(
+        answering(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\npart")
+            .send(Request::get("/"))
+            .unwrap()
+            .bytes(2)
+            .unwrap(),
+        b"pa"
+    );
 }
 
 #[test]
@@ -113,7 +145,8 @@ fn compressed_replies_are_undone_and_damage_is_noticed() {
         let address = double(move |mut stream| {
             let (head, _) = read_request(&mut stream).unwrap();
             assert!(head.contains("accept-encoding: gzip"), "{head}");
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len()).unwrap();
+            write!(stream, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len())
+                .unwrap();
             stream.write_all(&body).unwrap();
         });
         let options = Options { gzip_replies: true, ..Options::new(Side::Source) };
@@ -141,7 +174,8 @@ fn failures_say_whether_the_request_was_sent() {
     let address = double(|mut stream| {
         let _ = stream.read(&mut [0; 1000]);
     });
-    let reset = client(address, Duration::from_secs(10)).send(Request::post("/").body(vec![0; 32 << 20])).err().unwrap();
+    let reset =
+        client(address, Duration::from_secs(10)).send(Request::post("/").body(vec![0; 32 << 20])).err().unwrap();
     assert_eq!(reset.what(), What::ResetWhileSending, "{reset}");
 }
 
@@ -203,7 +237,10 @@ fn several_threads_share_a_client() {
         }
     });
     let client = client(address, Duration::from_secs(10));
-    let sent: Vec<_> = (0..4).map(|_| client.clone()).map(|c| thread::spawn(move || c.send(Request::post("/").body("x")).unwrap().status)).collect();
+    let sent: Vec<_> = (0..4)
+        .map(|_| client.clone())
+        .map(|c| thread::spawn(move || c.send(Request::post("/").body("x")).unwrap().status))
+        .collect();
     for thread in sent {
         assert_eq!(thread.join().unwrap(), 204);
     }
@@ -211,6 +248,8 @@ fn several_threads_share_a_client() {
 
 #[test]
 fn redirects_are_not_followed() {
-    let reply = answering(b"HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n").send(Request::post("/").body("x")).unwrap();
+    let reply = answering(b"HTTP/1.1 307 T\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n")
+        .send(Request::post("/").body("x"))
+        .unwrap();
     assert_eq!((reply.status, reply.header("location")), (307, Some("http://127.0.0.1:1/")));
 }

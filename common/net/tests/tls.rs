@@ -58,7 +58,9 @@ fn http_trusts_what_it_is_told_to_trust() {
             stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi").unwrap();
         }
     });
-    let ask = |host: &str, tls: Tls| Client::new(&format!("https://{host}:{port}"), options(tls)).unwrap().send(Request::get("/"));
+    let ask = |host: &str, tls: Tls| {
+        Client::new(&format!("https://{host}:{port}"), options(tls)).unwrap().send(Request::get("/"))
+    };
     for host in ["127.0.0.1", "localhost"] {
         let refused = ask(host, Tls::default()).err().unwrap();
         assert_eq!(refused.what(), What::Tls, "{refused}");

@@ -114,7 +114,10 @@ fn refused_handshakes_keep_their_status() {
         let failure = connect(&format!("ws://{address}/ws"), &[], &options()).err().unwrap();
         assert_eq!(failure.what(), What::Handshake(status), "{failure}");
         assert_eq!(failure.what().transient(), transient);
-        assert_eq!(failure.error(Side::Source).kind(), if transient { fault::Kind::Source } else { fault::Kind::Refused });
+        assert_eq!(
+            failure.error(Side::Source).kind(),
+            if transient { fault::Kind::Source } else { fault::Kind::Refused }
+        );
     }
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(connect(&format!("ws://{nobody}/"), &[], &options()).err().unwrap().what(), What::Connect);

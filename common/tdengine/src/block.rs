@@ -14,7 +14,9 @@ use arrow_array::types::{
     ArrowPrimitiveType, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type,
     UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, PrimitiveArray, StringArray, new_null_array};
+use arrow_array::{
+    Array, ArrayRef, BinaryArray, BooleanArray, DictionaryArray, PrimitiveArray, StringArray, new_null_array,
+};
 use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_data::ArrayData;
 use fault::{Error, Kind, Result};
@@ -121,7 +123,8 @@ pub fn decode(block: &[u8], columns: &[Column], unit: Unit) -> Result<Rows> {
         let length = usize::try_from(length).map_err(|_| in_column(damaged(format!("its length is {length}"))))?;
         let array = match kind.width() {
             Some(width) => {
-                let nulls = null_buffer(cursor.take(shape.rows.div_ceil(8), "the NULL bitmap").map_err(in_column)?, shape.rows);
+                let nulls =
+                    null_buffer(cursor.take(shape.rows.div_ceil(8), "the NULL bitmap").map_err(in_column)?, shape.rows);
                 let data = cursor.take(length, "its data").map_err(in_column)?;
                 let need = shape.rows.saturating_mul(width);
                 if data.len() < need && kind != Type::Null {
@@ -177,7 +180,10 @@ pub(crate) fn fixed(
 ) -> Result<ArrayRef> {
     Ok(match kind {
         Type::Null => new_null_array(&arrow_schema::DataType::Utf8, rows),
-        Type::Bool => Arc::new(BooleanArray::new(BooleanBuffer::collect_bool(rows, |i| data.get(i).is_some_and(|b| *b != 0)), nulls)),
+        Type::Bool => Arc::new(BooleanArray::new(
+            BooleanBuffer::collect_bool(rows, |i| data.get(i).is_some_and(|b| *b != 0)),
+            nulls,
+        )),
         Type::TinyInt => Arc::new(primitive::<Int8Type>(data, nulls, rows)),
         Type::SmallInt => Arc::new(primitive::<Int16Type>(data, nulls, rows)),
         Type::Int => Arc::new(primitive::<Int32Type>(data, nulls, rows)),
@@ -242,7 +248,8 @@ fn variable(column: &Column, offsets: &[u8], data: &[u8]) -> Result<ArrayRef> {
         } else {
             let bytes = payload(data, offset, column.kind == Type::Blob)?;
             if nchar {
-                utf8_from_code_points(bytes, &mut values).map_err(|error| error.context(format!("row {}", ends.len())))?;
+                utf8_from_code_points(bytes, &mut values)
+                    .map_err(|error| error.context(format!("row {}", ends.len())))?;
             } else {
                 values.extend_from_slice(bytes);
             }
@@ -254,7 +261,12 @@ fn variable(column: &Column, offsets: &[u8], data: &[u8]) -> Result<ArrayRef> {
 }
 
 /// Builds the array of a variable column. Text is checked once for the whole column.
-pub(crate) fn text_or_bytes(column: &Column, ends: Vec<i32>, values: Vec<u8>, nulls: Option<NullBuffer>) -> Result<ArrayRef> {
+pub(crate) fn text_or_bytes(
+    column: &Column,
+    ends: Vec<i32>,
+    values: Vec<u8>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef> {
     let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
     let binary = column.as_bytes || matches!(column.kind, Type::VarBinary | Type::Blob | Type::Geometry);
     if binary {
@@ -267,7 +279,10 @@ pub(crate) fn text_or_bytes(column: &Column, ends: Vec<i32>, values: Vec<u8>, nu
 }
 
 pub(crate) fn not_utf8(column: &Column) -> Error {
-    Error::new(Kind::Malformed, format!("column {} holds bytes that are not UTF-8: read it with --as-binary {}", column.name, column.name))
+    Error::new(
+        Kind::Malformed,
+        format!("column {} holds bytes that are not UTF-8: read it with --as-binary {}", column.name, column.name),
+    )
 }
 
 /// A block of one sub-table holds one value per tag, at one offset: rows are compared by offset first.

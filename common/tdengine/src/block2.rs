@@ -23,7 +23,9 @@ pub fn decode(block: &[u8], rows: usize, lengths: &[i64], columns: &[Column], un
             None => usize::try_from(*length).map_err(|_| damaged(format!("column {name}: length {length}")))?,
         };
         let need = rows.checked_mul(width).filter(|need| *need <= rest.len());
-        let need = need.ok_or_else(|| damaged(format!("column {name}: {rows} values of {width} bytes, {} are left", rest.len())))?;
+        let need = need.ok_or_else(|| {
+            damaged(format!("column {name}: {rows} values of {width} bytes, {} are left", rest.len()))
+        })?;
         let (data, after) = rest.split_at(need);
         rest = after;
         let array = if column.kind.width().is_some() {
@@ -60,7 +62,8 @@ fn is_null(kind: Type, value: &[u8]) -> bool {
 }
 
 fn slots(column: &Column, data: &[u8], width: usize, rows: usize, unit: Unit) -> Result<arrow_array::ArrayRef> {
-    let damaged = |row: usize| Error::new(Kind::Source, format!("damaged block: row {row}: its length leads out of its slot"));
+    let damaged =
+        |row: usize| Error::new(Kind::Source, format!("damaged block: row {row}: its length leads out of its slot"));
     let mut builder = column.is_dictionary().then(|| crate::build::Builder::new(column.clone(), unit));
     let mut nulls = Nulls::new(rows);
     let mut ends = vec![0];
@@ -95,9 +98,9 @@ fn slots(column: &Column, data: &[u8], width: usize, rows: usize, unit: Unit) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use arrow_array::Array as _;
     use arrow_array::cast::AsArray as _;
     use arrow_array::types::{Float64Type, Int32Type, UInt8Type};
-    use arrow_array::Array as _;
 
     #[test]
     fn columns_and_their_nulls() {

@@ -4,8 +4,8 @@ use crate::block::{decimals, text_or_bytes, timestamps};
 use crate::types::{Column, Type};
 use arrow_array::builder::{BooleanBuilder, PrimitiveBuilder, StringDictionaryBuilder};
 use arrow_array::types::{
-    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
-    UInt64Type,
+    Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type,
+    UInt32Type, UInt64Type,
 };
 use arrow_array::{Array as _, ArrayRef};
 use fault::{Error, Kind, Result};
@@ -125,7 +125,9 @@ impl Builder {
                 Cell::Null => b.append_null(),
                 Cell::Text(text) => {
                     let text = std::str::from_utf8(text).map_err(|_| crate::block::not_utf8(column))?;
-                    b.append(text).map_err(|_| Error::new(Kind::Source, format!("column {}: too many different values", column.name)))?;
+                    b.append(text).map_err(|_| {
+                        Error::new(Kind::Source, format!("column {}: too many different values", column.name))
+                    })?;
                 }
                 _ => return Err(bad()),
             },
@@ -230,7 +232,11 @@ pub fn decimal(text: &[u8], scale: u8) -> Option<i128> {
     };
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
     let all_digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
-    if (whole.is_empty() && fraction.is_empty()) || !all_digits(whole) || !all_digits(fraction) || fraction.len() > usize::from(scale) {
+    if (whole.is_empty() && fraction.is_empty())
+        || !all_digits(whole)
+        || !all_digits(fraction)
+        || fraction.len() > usize::from(scale)
+    {
         return None;
     }
     let mut value: i128 = 0;

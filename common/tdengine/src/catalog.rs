@@ -82,7 +82,10 @@ fn named(client: &mut Client, sql: &str) -> Result<(Vec<String>, Vec<Vec<Value>>
 
 fn column_of(names: &[String], name: &str, sql: &str) -> Result<usize> {
     names.iter().position(|found| found == name).ok_or_else(|| {
-        Failure::from(Error::new(Kind::Refused, format!("the reply to {sql} has no column {name}: {}", names.join(", "))))
+        Failure::from(Error::new(
+            Kind::Refused,
+            format!("the reply to {sql} has no column {name}: {}", names.join(", ")),
+        ))
     })
 }
 
@@ -105,7 +108,8 @@ pub fn databases(client: &mut Client) -> Result<Vec<Database>> {
             continue;
         }
         let unit = text(row, precision).unwrap_or_default().parse::<Unit>();
-        let unit = unit.map_err(|error| Failure::from(error.with_kind(Kind::Refused).context(format!("database {name}"))))?;
+        let unit =
+            unit.map_err(|error| Failure::from(error.with_kind(Kind::Refused).context(format!("database {name}"))))?;
         found.push(Database { name, unit });
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -119,7 +123,10 @@ pub fn unit(client: &mut Client, database: &str) -> Result<Unit> {
         Some(found) => Ok(found.unit),
         None => {
             let names: Vec<&str> = all.iter().map(|found| found.name.as_str()).collect();
-            Err(Failure::from(Error::new(Kind::Refused, format!("no such database: {database}: there are {}{}", names.join(", "), Code::Database.note()))))
+            Err(Failure::from(Error::new(
+                Kind::Refused,
+                format!("no such database: {database}: there are {}{}", names.join(", "), Code::Database.note()),
+            )))
         }
     }
 }
@@ -140,7 +147,12 @@ pub fn super_tables(client: &mut Client, database: &str) -> Result<Vec<String>> 
 
 /// Tables that are no super tables: name and, for sub-tables, the super table. `children` asks for sub-tables as well,
 /// of which there may be millions: `each` gets them one by one.
-pub fn tables(client: &mut Client, database: &str, children: bool, mut each: impl FnMut(String, Option<String>)) -> Result<()> {
+pub fn tables(
+    client: &mut Client,
+    database: &str,
+    children: bool,
+    mut each: impl FnMut(String, Option<String>),
+) -> Result<()> {
     if client.version().major() == 2 {
         let sql = format!("SHOW {}.TABLES", name(database)?);
         let (names, rows) = named(client, &sql)?;
@@ -157,7 +169,8 @@ pub fn tables(client: &mut Client, database: &str, children: bool, mut each: imp
     if !children {
         conditions.push("`type` = 'NORMAL_TABLE'".to_owned());
     }
-    let sql = format!("SELECT table_name, stable_name, `type` FROM information_schema.ins_tables{}", filter(conditions));
+    let sql =
+        format!("SELECT table_name, stable_name, `type` FROM information_schema.ins_tables{}", filter(conditions));
     client.each(&sql, |row| {
         // Virtual tables (3.3.6) hold no data of their own.
         let is_virtual = text(row, 2).is_some_and(|kind| kind.starts_with("VIRTUAL"));
@@ -213,7 +226,10 @@ pub fn describe(client: &mut Client, database: &str, wanted: &str) -> Result<Sha
         }
     }
     if columns.is_empty() {
-        return Err(Failure::from(Error::new(Kind::Refused, format!("table {wanted}: the server shows no columns: no permission?"))));
+        return Err(Failure::from(Error::new(
+            Kind::Refused,
+            format!("table {wanted}: the server shows no columns: no permission?"),
+        )));
     }
     let time = columns.remove(0);
     Ok(Shape { time, key, columns, tags })
@@ -241,13 +257,15 @@ pub fn each_child(
 /// Rows and range of `from` (a quoted table) under a condition that [`filter`] made.
 pub fn extent(client: &mut Client, from: &str, time: &str, condition: &str, unit: Unit) -> Result<Extent> {
     let time = name(time)?;
-    let mut results = client.query(&format!("SELECT COUNT(*), FIRST({time}), LAST({time}) FROM {from}{condition}"), Some(unit))?;
+    let mut results =
+        client.query(&format!("SELECT COUNT(*), FIRST({time}), LAST({time}) FROM {from}{condition}"), Some(unit))?;
     let mut extent = Extent::default();
     while let Some(rows) = results.next_rows()? {
         if rows.len == 0 {
             continue;
         }
-        let at = |index: usize| rows.columns.get(index).and_then(|column| crate::value::at(column.as_ref(), 0).as_i64());
+        let at =
+            |index: usize| rows.columns.get(index).and_then(|column| crate::value::at(column.as_ref(), 0).as_i64());
         extent.rows = at(0).and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
         extent.range = at(1).zip(at(2)).filter(|_| extent.rows > 0);
     }
@@ -258,5 +276,10 @@ pub fn extent(client: &mut Client, from: &str, time: &str, condition: &str, unit
 pub fn count(client: &mut Client, from: &str, condition: &str) -> Result<u64> {
     let rows = client.all(&format!("SELECT COUNT(*) FROM {from}{condition}"))?;
     // 2.x and some 3.x settings give no row at all for nothing counted.
-    Ok(rows.first().and_then(|row| row.first()).and_then(Value::as_i64).and_then(|n| u64::try_from(n).ok()).unwrap_or(0))
+    Ok(rows
+        .first()
+        .and_then(|row| row.first())
+        .and_then(Value::as_i64)
+        .and_then(|n| u64::try_from(n).ok())
+        .unwrap_or(0))
 }

@@ -38,7 +38,8 @@ impl Config {
     /// From a URL (`tdengine://user@host:6041/db`, `tdengine+http://…`) and secrets given apart; those win. A token in
     /// the URL is one of the vendor's cloud, a token given apart is a bearer token (server 3.4).
     pub fn new(url: &str, password: Option<Secret>, token: Option<Secret>, options: Options) -> fault::Result<Config> {
-        let endpoint = Endpoint::parse(url, &[SYSTEM]).map_err(|error| Error::new(error.kind(), format!("{error}{}", Code::Parameter.note())))?;
+        let endpoint = Endpoint::parse(url, &[SYSTEM])
+            .map_err(|error| Error::new(error.kind(), format!("{error}{}", Code::Parameter.note())))?;
         let coded = |error: Error| Error::new(error.kind(), format!("{error}{}", Code::Parameter.note()));
         endpoint.refuse_unknown_params(&["timezone"]).map_err(coded)?;
         if endpoint.path.len() > 1 {
@@ -46,7 +47,9 @@ impl Config {
         }
         let login = Login {
             user: endpoint.user.clone().unwrap_or_else(|| DEFAULT_USER.to_owned()),
-            password: Some(password.or_else(|| endpoint.password.clone()).unwrap_or_else(|| Secret::new(DEFAULT_PASSWORD))),
+            password: Some(
+                password.or_else(|| endpoint.password.clone()).unwrap_or_else(|| Secret::new(DEFAULT_PASSWORD)),
+            ),
             bearer: token,
             database: endpoint.path.first().cloned(),
             timezone: endpoint.param("timezone").map(str::to_owned),
@@ -113,7 +116,11 @@ impl Client {
     }
 
     fn open_any(config: &Config) -> Result<Client> {
-        let inner = if config.rest { Inner::Rest(Box::new(rest::Rest::open(config)?)) } else { Inner::Ws(Box::new(ws::Session::open(config)?)) };
+        let inner = if config.rest {
+            Inner::Rest(Box::new(rest::Rest::open(config)?))
+        } else {
+            Inner::Ws(Box::new(ws::Session::open(config)?))
+        };
         Ok(Client { inner })
     }
 

@@ -67,7 +67,10 @@ impl<R: Read> Body<R> {
                 // A paused adapter answers with a bare string.
                 let raw = body.value(ENVELOPE)?;
                 let text: String = serde_json::from_slice(&raw).unwrap_or_default();
-                return Err(Error::new(Kind::Source, format!("the server said only: {}", fault::excerpt(text.as_bytes()))));
+                return Err(Error::new(
+                    Kind::Source,
+                    format!("the server said only: {}", fault::excerpt(text.as_bytes())),
+                ));
             }
             Some(_) => return Err(strange(fault::excerpt(&body.buffer[body.at..]))),
             None => return Err(cut("it is empty")),
@@ -341,7 +344,8 @@ fn unescape(inner: &[u8], out: &mut Vec<u8>) -> Result<()> {
         quoted.push(b'"');
         quoted.extend_from_slice(escape);
         quoted.push(b'"');
-        let text: String = serde_json::from_slice(&quoted).map_err(|_| strange(format!("escape {}", fault::excerpt(escape))))?;
+        let text: String =
+            serde_json::from_slice(&quoted).map_err(|_| strange(format!("escape {}", fault::excerpt(escape))))?;
         out.extend_from_slice(text.as_bytes());
         rest = &rest[at + length..];
     }
@@ -352,4 +356,3 @@ fn unescape(inner: &[u8], out: &mut Vec<u8>) -> Result<()> {
 fn high_surrogate(hex: &[u8]) -> bool {
     matches!(hex, [b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..])
 }
-

@@ -37,7 +37,10 @@ impl Text {
     /// Parses a text frame.
     pub fn parse(text: &str) -> Result<Text> {
         serde_json::from_str(text).map_err(|error| {
-            Error::new(Kind::Source, format!("the reply is not what taosAdapter sends: {error}: {}", fault::excerpt(text.as_bytes())))
+            Error::new(
+                Kind::Source,
+                format!("the reply is not what taosAdapter sends: {error}: {}", fault::excerpt(text.as_bytes())),
+            )
         })
     }
 
@@ -46,7 +49,10 @@ impl Text {
         let names = self.fields_names.as_deref().unwrap_or_default();
         let types = self.fields_types.as_deref().unwrap_or_default();
         if names.len() != types.len() {
-            return Err(Error::new(Kind::Source, format!("the reply has {} names and {} types", names.len(), types.len())));
+            return Err(Error::new(
+                Kind::Source,
+                format!("the reply has {} names and {} types", names.len(), types.len()),
+            ));
         }
         let unit = unit_from_number(self.precision)
             .ok_or_else(|| Error::new(Kind::Refused, format!("precision number {} is unknown", self.precision)))?;
@@ -87,7 +93,10 @@ pub fn raw_block(frame: &Bytes) -> Result<Raw> {
     let (mark, action) = (rest.u64().ok_or_else(short)?, rest.u64().ok_or_else(short)?);
     let version = rest.take::<2>().map(u16::from_le_bytes).ok_or_else(short)?;
     if mark != u64::MAX || action != 7 || version != 1 {
-        return Err(Error::new(Kind::Source, format!("the reply is not what taosAdapter sends: action {action}, version {version}")));
+        return Err(Error::new(
+            Kind::Source,
+            format!("the reply is not what taosAdapter sends: action {action}, version {version}"),
+        ));
     }
     let _timing = rest.u64().ok_or_else(short)?;
     let req_id = rest.u64().ok_or_else(short)?;
@@ -103,7 +112,10 @@ pub fn raw_block(frame: &Bytes) -> Result<Raw> {
     let length = rest.u32().ok_or_else(short)? as usize;
     let start = frame.len() - rest.bytes.len();
     if length > rest.bytes.len() {
-        return Err(Error::new(Kind::Source, format!("damaged block: {length} bytes were promised, {} came", rest.bytes.len())));
+        return Err(Error::new(
+            Kind::Source,
+            format!("damaged block: {length} bytes were promised, {} came", rest.bytes.len()),
+        ));
     }
     Ok(Raw { req_id, code, message, block: Some(frame.slice(start..start + length)) })
 }
@@ -118,7 +130,10 @@ pub fn fetched_block(frame: &Bytes, result: u64, rows: usize) -> Result<Bytes> {
     if first == Some(result) && frame.len() >= 8 {
         return Ok(frame.slice(8..));
     }
-    Err(Error::new(Kind::Source, format!("damaged block: the frame of {} bytes is not of result {result}", frame.len())))
+    Err(Error::new(
+        Kind::Source,
+        format!("damaged block: the frame of {} bytes is not of result {result}", frame.len()),
+    ))
 }
 
 struct Words<'a> {

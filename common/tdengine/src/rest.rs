@@ -39,7 +39,9 @@ impl Rest {
             }
         }
         let version = Version::parse(&text);
-        rest.version = version.ok_or_else(|| Failure::protocol(format!("no version: {}", fault::excerpt(text.as_bytes())), config.options.side))?;
+        rest.version = version.ok_or_else(|| {
+            Failure::protocol(format!("no version: {}", fault::excerpt(text.as_bytes())), config.options.side)
+        })?;
         Ok(rest)
     }
 
@@ -226,12 +228,18 @@ fn column(meta: &Value) -> fault::Result<Column> {
 fn guess_unit(columns: &[Column], row: Option<&[u8]>) -> fault::Result<Unit> {
     let mut digits = 3;
     if let Some(row) = row {
-        cells(row, |_| false, &mut Vec::new(), |i, cell| {
-            if let (Some(Type::Timestamp), crate::build::Cell::Text(text)) = (columns.get(i).map(|c| c.kind), cell) {
-                digits = digits.max(fraction_digits(text));
-            }
-            Ok(())
-        })?;
+        cells(
+            row,
+            |_| false,
+            &mut Vec::new(),
+            |i, cell| {
+                if let (Some(Type::Timestamp), crate::build::Cell::Text(text)) = (columns.get(i).map(|c| c.kind), cell)
+                {
+                    digits = digits.max(fraction_digits(text));
+                }
+                Ok(())
+            },
+        )?;
     }
     Ok(match digits {
         0..=3 => Unit::Ms,

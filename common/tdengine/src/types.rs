@@ -64,7 +64,12 @@ impl Type {
             18 => Type::Blob,
             20 => Type::Geometry,
             21 => Type::Decimal64,
-            _ => return Err(Error::new(Kind::Refused, format!("type number {number} is unknown to this version{}", Code::UnknownType.note()))),
+            _ => {
+                return Err(Error::new(
+                    Kind::Refused,
+                    format!("type number {number} is unknown to this version{}", Code::UnknownType.note()),
+                ));
+            }
         })
     }
 
@@ -108,7 +113,10 @@ impl Type {
                     _ => Err(Error::new(Kind::Refused, format!("type {name}: no precision and scale"))),
                 }
             }
-            _ => Err(Error::new(Kind::Refused, format!("type {name} is unknown to this version{}", Code::UnknownType.note()))),
+            _ => Err(Error::new(
+                Kind::Refused,
+                format!("type {name} is unknown to this version{}", Code::UnknownType.note()),
+            )),
         }
     }
 
@@ -218,10 +226,26 @@ mod tests {
     #[test]
     fn names_and_numbers_agree() {
         for (number, name) in [
-            (1, "BOOL"), (2, "TINYINT"), (3, "SMALLINT"), (4, "INT"), (5, "BIGINT"), (6, "FLOAT"), (7, "DOUBLE"),
-            (8, "VARCHAR"), (9, "TIMESTAMP"), (10, "NCHAR"), (11, "TINYINT UNSIGNED"), (12, "SMALLINT UNSIGNED"),
-            (13, "INT UNSIGNED"), (14, "BIGINT UNSIGNED"), (15, "JSON"), (16, "VARBINARY"), (17, "DECIMAL(38, 4)"),
-            (18, "BLOB"), (20, "GEOMETRY"), (21, "DECIMAL(18,2)"),
+            (1, "BOOL"),
+            (2, "TINYINT"),
+            (3, "SMALLINT"),
+            (4, "INT"),
+            (5, "BIGINT"),
+            (6, "FLOAT"),
+            (7, "DOUBLE"),
+            (8, "VARCHAR"),
+            (9, "TIMESTAMP"),
+            (10, "NCHAR"),
+            (11, "TINYINT UNSIGNED"),
+            (12, "SMALLINT UNSIGNED"),
+            (13, "INT UNSIGNED"),
+            (14, "BIGINT UNSIGNED"),
+            (15, "JSON"),
+            (16, "VARBINARY"),
+            (17, "DECIMAL(38, 4)"),
+            (18, "BLOB"),
+            (20, "GEOMETRY"),
+            (21, "DECIMAL(18,2)"),
         ] {
             assert_eq!(Type::from_number(number).unwrap(), Type::from_name(name).unwrap().0, "{name}");
         }

@@ -76,9 +76,10 @@ impl Session {
     fn text(&self, id: u64, doing: &str) -> Result<Text> {
         match self.receive(doing)? {
             Message::Text(text) => self.check(&text, id, doing),
-            Message::Binary(bytes) => {
-                Err(Failure::protocol(format!("{doing}: a binary frame of {} bytes came where text belongs", bytes.len()), self.config.options.side))
-            }
+            Message::Binary(bytes) => Err(Failure::protocol(
+                format!("{doing}: a binary frame of {} bytes came where text belongs", bytes.len()),
+                self.config.options.side,
+            )),
         }
     }
 
@@ -90,7 +91,10 @@ impl Session {
         }
         // Servers echo the number; one request is in flight at a time, so anything else belongs to nobody.
         if reply.req_id != id && reply.req_id != 0 {
-            return Err(Failure::protocol(format!("{doing}: the reply is to request 0x{:x}, not 0x{id:x}", reply.req_id), self.config.options.side));
+            return Err(Failure::protocol(
+                format!("{doing}: the reply is to request 0x{:x}, not 0x{id:x}", reply.req_id),
+                self.config.options.side,
+            ));
         }
         Ok(reply)
     }
@@ -190,12 +194,18 @@ impl Stream<'_> {
             Message::Binary(frame) => frame,
             Message::Text(text) => {
                 self.session.check(&text, id, "fetch")?;
-                return Err(Failure::protocol(format!("text came where a block belongs: {}", fault::excerpt(text.as_bytes())), side));
+                return Err(Failure::protocol(
+                    format!("text came where a block belongs: {}", fault::excerpt(text.as_bytes())),
+                    side,
+                ));
             }
         };
         let raw = raw_block(&frame)?;
         if raw.req_id != id {
-            return Err(Failure::protocol(format!("fetch: the reply is to request 0x{:x}, not 0x{id:x}", raw.req_id), side));
+            return Err(Failure::protocol(
+                format!("fetch: the reply is to request 0x{:x}, not 0x{id:x}", raw.req_id),
+                side,
+            ));
         }
         if raw.code != 0 {
             let mut failure = Failure::server(raw.code, &raw.message, Some(id), side);
@@ -229,7 +239,10 @@ impl Stream<'_> {
             Message::Binary(frame) => frame,
             Message::Text(text) => {
                 self.session.check(&text, block_id, "fetch_block")?;
-                return Err(Failure::protocol(format!("text came where a block belongs: {}", fault::excerpt(text.as_bytes())), self.session.config.options.side));
+                return Err(Failure::protocol(
+                    format!("text came where a block belongs: {}", fault::excerpt(text.as_bytes())),
+                    self.session.config.options.side,
+                ));
             }
         };
         let rows = if self.session.version.major() == 2 {
@@ -256,6 +269,9 @@ impl Stream<'_> {
 fn legacy_block(frame: &Bytes, result: u64) -> Result<Bytes> {
     match frame.split_first_chunk::<8>() {
         Some((id, _)) if u64::from_le_bytes(*id) == result => Ok(frame.slice(8..)),
-        _ => Err(Failure::from(fault::Error::new(fault::Kind::Source, format!("damaged block: the frame of {} bytes is not of result {result}", frame.len())))),
+        _ => Err(Failure::from(fault::Error::new(
+            fault::Kind::Source,
+            format!("damaged block: the frame of {} bytes is not of result {result}", frame.len()),
+        ))),
     }
 }

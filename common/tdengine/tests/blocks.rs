@@ -83,7 +83,11 @@ fn types_that_the_recordings_do_not_have() {
         Cells::Fixed { kind: 17, width: 16, cells: vec![Some(minus), None] },
         Cells::Fixed { kind: 21, width: 8, cells: vec![None, Some(7i64.to_le_bytes().to_vec())] },
         Cells::Variable { kind: 18, wide: true, cells: vec![Some(blob.clone()), Some(Vec::new())] },
-        Cells::Fixed { kind: 7, width: 8, cells: vec![Some(f64::NAN.to_le_bytes().to_vec()), Some(f64::NEG_INFINITY.to_le_bytes().to_vec())] },
+        Cells::Fixed {
+            kind: 7,
+            width: 8,
+            cells: vec![Some(f64::NAN.to_le_bytes().to_vec()), Some(f64::NEG_INFINITY.to_le_bytes().to_vec())],
+        },
         Cells::Fixed { kind: 0, width: 1, cells: vec![None, None] },
     ];
     let decimal = |name: &str, kind| Column { precision: 20, scale: 2, ..Column::new(name, kind) };
@@ -107,14 +111,16 @@ fn types_that_the_recordings_do_not_have() {
 #[test]
 fn an_unknown_type_is_named_and_nothing_is_skipped() {
     let columns = [Cells::Fixed { kind: 99, width: 4, cells: vec![Some(vec![0; 4])] }];
-    let error = block::decode(&encode(1, &columns, false, false), &[Column::new("x", Type::Int)], Unit::Ms).unwrap_err();
+    let error =
+        block::decode(&encode(1, &columns, false, false), &[Column::new("x", Type::Int)], Unit::Ms).unwrap_err();
     assert!(error.to_string().contains("99") && error.to_string().contains("column x"), "{error}");
     assert_eq!(error.kind(), fault::Kind::Refused);
 }
 
 #[test]
 fn repeated_and_descending_offsets_are_read() {
-    let columns = [Cells::Variable { kind: 8, wide: false, cells: vec![Some(b"ab".to_vec()), Some(b"c".to_vec()), None] }];
+    let columns =
+        [Cells::Variable { kind: 8, wide: false, cells: vec![Some(b"ab".to_vec()), Some(b"c".to_vec()), None] }];
     let mut bytes = encode(3, &columns, false, false);
     let offsets = 28 + 5 + 4;
     for (row, offset) in [4i32, 0, 4].iter().enumerate() {
@@ -123,14 +129,16 @@ fn repeated_and_descending_offsets_are_read() {
     for dictionary in [false, true] {
         let column = Column { dictionary, ..Column::new("s", Type::Varchar) };
         let rows = block::decode(&bytes, &[column], Unit::Ms).unwrap();
-        let texts: Vec<Option<String>> = (0..3).map(|row| tdengine::value::text(rows.columns[0].as_ref(), row)).collect();
+        let texts: Vec<Option<String>> =
+            (0..3).map(|row| tdengine::value::text(rows.columns[0].as_ref(), row)).collect();
         assert_eq!(texts, [Some("c".into()), Some("ab".into()), Some("c".into())]);
     }
 }
 
 #[test]
 fn text_that_is_not_utf8_is_refused_or_read_as_bytes() {
-    let bytes = encode(1, &[Cells::Variable { kind: 8, wide: false, cells: vec![Some(vec![0xff, 0xfe])] }], false, false);
+    let bytes =
+        encode(1, &[Cells::Variable { kind: 8, wide: false, cells: vec![Some(vec![0xff, 0xfe])] }], false, false);
     let column = Column::new("s", Type::Varchar);
     let error = block::decode(&bytes, std::slice::from_ref(&column), Unit::Ms).unwrap_err();
     assert!(error.to_string().contains("--as-binary s"), "{error}");
@@ -140,7 +148,8 @@ fn text_that_is_not_utf8_is_refused_or_read_as_bytes() {
 
 /// All columns that a random block is read as.
 fn any_columns() -> Vec<Column> {
-    let kinds = [Type::Timestamp, Type::Bool, Type::Int, Type::Varchar, Type::NChar, Type::Blob, Type::Decimal, Type::Json];
+    let kinds =
+        [Type::Timestamp, Type::Bool, Type::Int, Type::Varchar, Type::NChar, Type::Blob, Type::Decimal, Type::Json];
     kinds.iter().map(|kind| Column { precision: 20, scale: 2, ..Column::new("c", *kind) }).collect()
 }
 

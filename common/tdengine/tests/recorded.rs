@@ -65,10 +65,30 @@ fn by_raw_block(query: &str, frame: &str) -> (Vec<Column>, Unit, Rows) {
 #[test]
 fn block_and_rest_agree_on_every_type_and_precision() {
     for (query, frame, rest, unit) in [
-        ("ws/v2_ws/12_binquery_st.recv.json", "ws/v2_ws/13_binfetch_st.recv.bin", "rest/alltypes_select_alltypes.resp", Unit::Ms),
-        ("ws/v2_ws/45_binquery_us.recv.json", "ws/v2_ws/46_binfetch_us.recv.bin", "rest/alltypes_select_alltypes_us.resp", Unit::Us),
-        ("ws/v2_ws/54_binquery_ns.recv.json", "ws/v2_ws/55_binfetch_ns.recv.bin", "rest/alltypes_select_alltypes_ns.resp", Unit::Ns),
-        ("ws/v2_ws/30_binquery_stj.recv.json", "ws/v2_ws/31_binfetch_stj.recv.bin", "rest/alltypes_json_alltypes.resp", Unit::Ms),
+        (
+            "ws/v2_ws/12_binquery_st.recv.json",
+            "ws/v2_ws/13_binfetch_st.recv.bin",
+            "rest/alltypes_select_alltypes.resp",
+            Unit::Ms,
+        ),
+        (
+            "ws/v2_ws/45_binquery_us.recv.json",
+            "ws/v2_ws/46_binfetch_us.recv.bin",
+            "rest/alltypes_select_alltypes_us.resp",
+            Unit::Us,
+        ),
+        (
+            "ws/v2_ws/54_binquery_ns.recv.json",
+            "ws/v2_ws/55_binfetch_ns.recv.bin",
+            "rest/alltypes_select_alltypes_ns.resp",
+            Unit::Ns,
+        ),
+        (
+            "ws/v2_ws/30_binquery_stj.recv.json",
+            "ws/v2_ws/31_binfetch_stj.recv.bin",
+            "rest/alltypes_json_alltypes.resp",
+            Unit::Ms,
+        ),
     ] {
         let (columns, block_unit, by_block) = by_raw_block(query, frame);
         let (rest_columns, rest_unit, by_rest) = by_rest(rest, None);
@@ -119,7 +139,10 @@ fn text_becomes_a_dictionary_where_the_schema_asks() {
 
 #[test]
 fn the_older_dialogue_gives_the_same_blocks() {
-    for folder in ["ws/v2_ws/07_query_st.recv.json 08_fetch_st 09_fetch_block_st", "ws/v1_rest_ws/06_query_st.recv.json 07_fetch_st 08_fetch_block_st"] {
+    for folder in [
+        "ws/v2_ws/07_query_st.recv.json 08_fetch_st 09_fetch_block_st",
+        "ws/v1_rest_ws/06_query_st.recv.json 07_fetch_st 08_fetch_block_st",
+    ] {
         let mut names = folder.split(' ');
         let query = names.next().unwrap();
         let folder = query.rsplit_once('/').unwrap().0;
@@ -173,7 +196,10 @@ fn ends_and_errors_of_raw_fetches_are_told_apart() {
 
 #[test]
 fn we_send_what_the_recorded_client_sent() {
-    assert_eq!(request::binary_query(30, "select * from st order by ts, tbname"), file("ws/v2_ws/12_binquery_st.send.bin"));
+    assert_eq!(
+        request::binary_query(30, "select * from st order by ts, tbname"),
+        file("ws/v2_ws/12_binquery_st.send.bin")
+    );
     assert_eq!(request::fetch_raw_block(31, 2), file("ws/v2_ws/13_binfetch_st.send.bin"));
 }
 
@@ -193,8 +219,13 @@ fn every_recorded_error_gets_its_verdict() {
         assert_eq!(retry::action(code as u32, &reply.message), action, "{path}");
     }
     for (path, code) in [
-        ("err_bad_password", 855), ("err_unknown_user", 849), ("err_no_auth", 4357), ("err_unknown_table", 9826),
-        ("err_unknown_db", 9826), ("err_syntax", 9728), ("err_unknown_column", 9730),
+        ("err_bad_password", 855),
+        ("err_unknown_user", 849),
+        ("err_no_auth", 4357),
+        ("err_unknown_table", 9826),
+        ("err_unknown_db", 9826),
+        ("err_syntax", 9728),
+        ("err_unknown_column", 9730),
     ] {
         let head = Body::open(std::io::Cursor::new(body(&format!("rest/{path}.resp")))).unwrap().head;
         assert_eq!(head.code, code, "{path}: {}", head.message);

@@ -64,7 +64,11 @@ fn man_pages_and_completions_are_generated() {
 fn short_letters_mean_the_same_everywhere() {
     for name in tools() {
         let help = tool(&name).arg("--help").run().code(0).text();
-        for line in help.lines().map(str::trim_start).filter(|line| line.starts_with('-') && !line.starts_with("--") && !line.starts_with("- ")) {
+        for line in help
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| line.starts_with('-') && !line.starts_with("--") && !line.starts_with("- "))
+        {
             let (letter, rest) = line.split_at(2);
             let long = rest.trim_start_matches(", --").split([' ', '.']).next().unwrap_or("");
             let meaning = match letter {
@@ -131,7 +135,8 @@ fn a_closed_pipe_is_a_quiet_141() {
         let row = if row.is_empty() { header } else { row.trim_end() };
         let body = format!("{row}\n").repeat(300_000);
         let all = if row == header { body } else { format!("{header}\n{body}") };
-        let script = format!("set +o pipefail; {name} {} | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}", args.join(" "));
+        let script =
+            format!("set +o pipefail; {name} {} | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}", args.join(" "));
         let outcome = shell(&script).stdin(all).run().code(0);
         assert_eq!(outcome.text().trim(), "141", "{name}: {}", outcome.stderr);
         assert_eq!(outcome.stderr.lines().count(), 1, "{name} is not quiet: {}", outcome.stderr);
@@ -153,7 +158,16 @@ fn empty_input_is_zero_rows_or_incomplete() {
     let header = "ts|time,v|long\n";
     let outcome = tool("ts-convert").stdin(header).run().code(0);
     assert_eq!(outcome.text(), header);
-    assert!(tool("lp-encode").args(["--measurement", "m"]).stdin(header).run().code(0).text().lines().all(|l| l.starts_with('#')));
+    assert!(
+        tool("lp-encode")
+            .args(["--measurement", "m"])
+            .stdin(header)
+            .run()
+            .code(0)
+            .text()
+            .lines()
+            .all(|l| l.starts_with('#'))
+    );
 }
 
 #[test]
@@ -170,7 +184,12 @@ fn random_bytes_end_with_an_error_and_no_panic() {
         for size in [1, 10, 1_000, 100_000] {
             let bytes: Vec<u8> = (0..size).map(|_| random() as u8).collect();
             let outcome = tool(name).args(args).stdin(bytes).run();
-            assert!(matches!(outcome.code, 2 | 3 | 9 | 10), "{name} on {size} bytes: exit {}: {}", outcome.code, outcome.stderr);
+            assert!(
+                matches!(outcome.code, 2 | 3 | 9 | 10),
+                "{name} on {size} bytes: exit {}: {}",
+                outcome.code,
+                outcome.stderr
+            );
             assert!(!outcome.stderr.contains("bug"), "{name}: {}", outcome.stderr);
         }
     }
@@ -192,7 +211,11 @@ fn a_failed_run_leaves_no_file_under_the_final_name() {
 #[test]
 fn passwords_in_the_command_line_are_refused() {
     for name in ["td-dump", "influx-write", "influx-dump"] {
-        let url = if name == "td-dump" { "tdengine://root:s3cret@127.0.0.1:1/db" } else { "influx1+http://u:s3cret@127.0.0.1:1/db" };
+        let url = if name == "td-dump" {
+            "tdengine://root:s3cret@127.0.0.1:1/db"
+        } else {
+            "influx1+http://u:s3cret@127.0.0.1:1/db"
+        };
         let outcome = tool(name).args(["--url", url]).run().code(2);
         assert!(!outcome.stderr.contains("s3cret"), "{name} shows the password: {}", outcome.stderr);
     }

@@ -110,7 +110,10 @@ impl Args {
                 Version::V3 => Dialect::V3,
             }),
             target,
-            range: Window { from: since.map(|time| ceil_to(time, Unit::Ns)), to: until.map(|time| ceil_to(time, Unit::Ns)) },
+            range: Window {
+                from: since.map(|time| ceil_to(time, Unit::Ns)),
+                to: until.map(|time| ceil_to(time, Unit::Ns)),
+            },
             format: self.to.or(by_name).unwrap_or(Format::Csv),
             wanted: self.measurement.iter().map(|text| Pattern::parse(text)).collect::<Result<_>>()?,
             types: self.field_type.iter().map(|text| field_type(text)).collect::<Result<_>>()?,
@@ -126,5 +129,7 @@ fn field_type(text: &str) -> Result<(String, String, FieldType)> {
         let (measurement, field) = name.split_once('.')?;
         Some((measurement.to_owned(), field.to_owned(), FieldType::from_influxql(kind)?))
     };
-    parts().ok_or_else(|| Error::usage(format!("--field-type {text}: write MEASUREMENT.FIELD=float|integer|unsigned|string|boolean")))
+    parts().ok_or_else(|| {
+        Error::usage(format!("--field-type {text}: write MEASUREMENT.FIELD=float|integer|unsigned|string|boolean"))
+    })
 }

@@ -75,7 +75,8 @@ fn dump(args: &Args, plan: &Plan, client: &Client, sink: Sink, run: &Run) -> Res
         return sink.write_text(&report::schema(&tables, client)?);
     }
     if args.count {
-        return sink.write_table(report::counts(&tables, |table| retried(args, run, || client.counts(table, plan.range)))?);
+        return sink
+            .write_table(report::counts(&tables, |table| retried(args, run, || client.counts(table, plan.range)))?);
     }
     if tables.is_empty() {
         return Err(Error::new(fault::Kind::Refused, format!("{}: there is no measurement", plan.target)));
@@ -83,8 +84,11 @@ fn dump(args: &Args, plan: &Plan, client: &Client, sink: Sink, run: &Run) -> Res
     let groups: Vec<&[Measurement]> = if args.union { vec![&tables[..]] } else { tables.chunks(1).collect() };
     if groups.len() > 1 && plan.format != Format::Lp && args.output_dir.is_none() {
         let names: Vec<&str> = tables.iter().take(5).map(|table| table.name.as_str()).collect();
-        let text = format!("{} measurements ({} …) do not fit one {} table", tables.len(), names.join(", "), plan.format);
-        return Err(Error::usage(format!("{text}: choose with --measurement, or give --union, --output-dir or --to lp")));
+        let text =
+            format!("{} measurements ({} …) do not fit one {} table", tables.len(), names.join(", "), plan.format);
+        return Err(Error::usage(format!(
+            "{text}: choose with --measurement, or give --union, --output-dir or --to lp"
+        )));
     }
     let mut sink = sink;
     for group in groups {

@@ -63,5 +63,6 @@ fn table(columns: Vec<(&str, Column)>) -> Result<RecordBatch> {
         fields.push(kind.field(name));
         arrays.push(array);
     }
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(|e| Error::caused(Kind::Bug, "cannot build a table", e))
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+        .map_err(|e| Error::caused(Kind::Bug, "cannot build a table", e))
 }

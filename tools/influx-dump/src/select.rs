@@ -20,7 +20,10 @@ pub fn measurements(client: &Client, plan: &Plan) -> Result<Vec<Measurement>> {
     for pattern in &plan.wanted {
         let found: Vec<&String> = there.iter().filter(|name| pattern.matches(name)).collect();
         if found.is_empty() {
-            return Err(Error::new(Kind::Refused, format!("{}: no measurement matches {}", plan.target, pattern.text())));
+            return Err(Error::new(
+                Kind::Refused,
+                format!("{}: no measurement matches {}", plan.target, pattern.text()),
+            ));
         }
         names.extend(found.into_iter().cloned());
     }
@@ -31,7 +34,8 @@ pub fn measurements(client: &Client, plan: &Plan) -> Result<Vec<Measurement>> {
     names.dedup();
     let mut tables = client.describe(&names)?;
     for (measurement, field, kind) in &plan.types {
-        let known = tables.iter_mut().find(|table| table.name == *measurement).is_some_and(|table| table.choose(field, *kind));
+        let known =
+            tables.iter_mut().find(|table| table.name == *measurement).is_some_and(|table| table.choose(field, *kind));
         if !known {
             return Err(Error::usage(format!("--field-type {measurement}.{field}: there is no such field")));
         }

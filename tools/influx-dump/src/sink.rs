@@ -49,20 +49,32 @@ impl Sink {
         let bytes = run.counter("bytes");
         let to = match &args.output_dir {
             Some(directory) if !report => {
-                std::fs::create_dir_all(directory).map_err(|e| Error::io(format!("cannot make {}", directory.display()), e))?;
+                std::fs::create_dir_all(directory)
+                    .map_err(|e| Error::io(format!("cannot make {}", directory.display()), e))?;
                 To::Directory(directory.clone())
             }
             _ => {
                 let output = Output::create(args.output.output.as_deref())?.counting(bytes.clone());
                 if plan.format == Format::Lp && !report {
-                    let shared = Arc::new(Mutex::new(Some(EndMarkWriter::new(Compressed::new(output, compression.unwrap_or(Compression::None))?))));
+                    let shared = Arc::new(Mutex::new(Some(EndMarkWriter::new(Compressed::new(
+                        output,
+                        compression.unwrap_or(Compression::None),
+                    )?))));
                     To::Lines(Shared(shared), options.end_mark)
                 } else {
                     To::One(Some(output))
                 }
             }
         };
-        Ok(Sink { to, options, dialect: plan.dialect, writer: None, rows: run.counter("rows"), bytes, left: args.limit.unwrap_or(u64::MAX) })
+        Ok(Sink {
+            to,
+            options,
+            dialect: plan.dialect,
+            writer: None,
+            rows: run.counter("rows"),
+            bytes,
+            left: args.limit.unwrap_or(u64::MAX),
+        })
     }
 
     /// A report as a table; line protocol cannot hold one, so it is CSV then.
@@ -173,7 +185,9 @@ fn file_name(name: &str) -> String {
 mod tests {
     #[test]
     fn file_names_stay_in_their_directory() {
-        for (name, file) in [("cpu", "cpu"), ("../x", "%2E.%2Fx"), (".", "%2E"), ("a b/ü", "a b%2Fü"), ("100%", "100%25")] {
+        for (name, file) in
+            [("cpu", "cpu"), ("../x", "%2E.%2Fx"), (".", "%2E"), ("a b/ü", "a b%2Fü"), ("100%", "100%25")]
+        {
             assert_eq!(super::file_name(name), file);
         }
     }

@@ -103,10 +103,13 @@ impl<O: Outside> Delivery<O> {
                 Verdict::Fatal { reason } => return Err(Error::new(Kind::Target, reason)),
             };
             let Some(wait) = wait else {
-                return Err(Error::new(Kind::Target, match self.policy.retries {
-                    0 => reason,
-                    tries => format!("gave up after {tries} retries: {reason}"),
-                }));
+                return Err(Error::new(
+                    Kind::Target,
+                    match self.policy.retries {
+                        0 => reason,
+                        tries => format!("gave up after {tries} retries: {reason}"),
+                    },
+                ));
             };
             self.outside.wait(wait, &reason)?;
             if halve {

@@ -59,7 +59,8 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let mut encoded = source::open(input, &args, &plan, &shared, run)?;
     let (encoder, end_mark) = (encoded.take_encoder(), encoded.marked);
     let lines = Lines::open(&encoded.name, encoded.reader, args.precision)?;
-    let mut into = Target { pool: open(&args, &plan, lines.unit, &shared, run)?, shared: Arc::clone(&shared), run: run.clone() };
+    let mut into =
+        Target { pool: open(&args, &plan, lines.unit, &shared, run)?, shared: Arc::clone(&shared), run: run.clone() };
     let read = lines.read(&args, &plan, end_mark, &mut into);
     // The lines of rows end cleanly when the encoder fails: it has the say.
     let read = match &read {
@@ -119,10 +120,15 @@ fn create(client: &Client, policy: Policy, run: &Run) -> Result<()> {
         Err(error) if error.kind() == Kind::Target => Verdict::Retry { after: None, error },
         Err(error) => Verdict::Fatal(error),
     };
-    let outcome = net::retry::run(policy, &|| stop.is_raised(), |error, _| {
-        retries.add(1);
-        run.info(error.to_string());
-    }, attempt)?;
+    let outcome = net::retry::run(
+        policy,
+        &|| stop.is_raised(),
+        |error, _| {
+            retries.add(1);
+            run.info(error.to_string());
+        },
+        attempt,
+    )?;
     match outcome {
         Outcome::Done(()) => Ok(()),
         Outcome::Split(error) | Outcome::Reject(error) => Err(error),

@@ -33,13 +33,8 @@ struct Lane {
 impl Pool {
     /// Starts the workers.
     pub fn start(plan: &Plan, order: Order, shared: Arc<Shared>, live: &Live, policy: Policy) -> Result<Pool> {
-        let mut pool = Pool {
-            lanes: Vec::new(),
-            workers: Vec::new(),
-            rows: plan.batch_rows,
-            bytes: plan.batch_bytes,
-            shared,
-        };
+        let mut pool =
+            Pool { lanes: Vec::new(), workers: Vec::new(), rows: plan.batch_rows, bytes: plan.batch_bytes, shared };
         let lanes = if order == Order::Series { plan.workers } else { 1 };
         for lane in 0..lanes {
             let (sender, receiver) = sync_channel(plan.waiting);

@@ -39,15 +39,20 @@ fn count(sim: &Sim) -> usize {
 fn rejects(directory: &testkit::tempfile::TempDir) -> Vec<String> {
     let text = std::fs::read_to_string(directory.path().join("rejects")).expect("rejects");
     let lines: Vec<&str> = text.lines().collect();
-    lines.chunks(2).map(|pair| {
-        assert!(pair[0].starts_with("# ") && pair.len() == 2, "{text}");
-        pair[1].to_owned()
-    }).collect()
+    lines
+        .chunks(2)
+        .map(|pair| {
+            assert!(pair[0].starts_with("# ") && pair.len() == 2, "{text}");
+            pair[1].to_owned()
+        })
+        .collect()
 }
 
 #[test]
 fn several_workers_compression_and_small_batches_deliver_every_line_once() {
-    for args in [&["--gzip", "6"][..], &["--gzip", "0", "--order", "none"], &["--batch-bytes", "100"], &["--concurrency", "7"]] {
+    for args in
+        [&["--gzip", "6"][..], &["--gzip", "0", "--order", "none"], &["--batch-bytes", "100"], &["--concurrency", "7"]]
+    {
         let sim = sim(&[]);
         let outcome = write(&sim).args(["--batch-rows", "37"]).args(args).stdin(lines(1000)).run().code(0);
         assert_eq!((outcome.number("rows"), count(&sim)), (1000, 1000), "{args:?}");
@@ -60,7 +65,8 @@ fn the_last_of_several_lines_for_a_point_wins_with_any_number_of_workers() {
     let sim = sim(&[]);
     let text: String = (0..4000).map(|i| format!("m,t={} v={i}i {FIRST}\n", i % 5)).collect();
     write(&sim).args(["--concurrency", "8", "--batch-rows", "10"]).stdin(text).run().code(0);
-    let values: BTreeSet<String> = query(&sim, "SELECT v FROM m GROUP BY *").into_iter().map(|row| row[1].clone()).collect();
+    let values: BTreeSet<String> =
+        query(&sim, "SELECT v FROM m GROUP BY *").into_iter().map(|row| row[1].clone()).collect();
     assert_eq!(values, ["3995", "3996", "3997", "3998", "3999"].map(str::to_owned).into());
 }
 
@@ -74,7 +80,11 @@ fn rejected_lines_of_each_version_are_named_and_the_rest_is_stored_once() {
         let mut text = lines(300);
         text.push_str(&format!("m,t=x v=\"text\" {FIRST}\nm,t=x v=oops {FIRST}\nm,t=x v=1.5 {FIRST}\n"));
         text.push_str(&lines(300).replace(" v=", " w="));
-        let tool = write(&sim).arg("--no-check").arg("--rejects").arg(directory.path().join("rejects")).args(["--max-rejects", "3"]);
+        let tool = write(&sim)
+            .arg("--no-check")
+            .arg("--rejects")
+            .arg(directory.path().join("rejects"))
+            .args(["--max-rejects", "3"]);
         let outcome = tool.stdin(text).run().code(8);
         assert_eq!((outcome.number("rows"), outcome.number("rejected")), (600, 3), "{flavor}");
         assert_eq!(count(&sim), 301, "{flavor}");
@@ -96,7 +106,11 @@ fn versions_2_and_3_name_bad_lines_in_their_own_ways() {
         let mut text = lines(300);
         text.push_str(&format!("m,t=x v=\"text\" {FIRST}\nm,t=x v=oops {FIRST}\nm,t=x v=1.5 {FIRST}\n"));
         text.push_str(&lines(300).replace(" v=", " w="));
-        let tool = write().arg("--no-check").arg("--rejects").arg(directory.path().join("rejects")).args(["--max-rejects", "3"]);
+        let tool = write()
+            .arg("--no-check")
+            .arg("--rejects")
+            .arg(directory.path().join("rejects"))
+            .args(["--max-rejects", "3"]);
         let outcome = tool.stdin(text).run().code(8);
         assert_eq!((outcome.number("rows"), outcome.number("rejected")), (600, 3), "{version}");
         let mut bad = rejects(&directory);
@@ -127,13 +141,20 @@ fn rows_of_other_formats_are_encoded_on_the_way() {
     let sim = sim(&[]);
     let directory = temp_dir();
     let csv = "ts|time,id|tag,v|double,s|string\n2024-01-01T00:00:00.000Z,a,1.5,x\n2024-01-01T00:00:01.000Z,b,NaN,y\n2024-01-01T00:00:02.000Z,a,,\"\"\n";
-    let tool = write(&sim).args(["--from", "csv", "--measurement", "m", "--max-rejects", "1"]).arg("--rejects").arg(directory.path().join("rejects"));
+    let tool = write(&sim)
+        .args(["--from", "csv", "--measurement", "m", "--max-rejects", "1"])
+        .arg("--rejects")
+        .arg(directory.path().join("rejects"));
     let outcome = tool.stdin(csv).run().code(8);
     assert_eq!((outcome.number("rows"), outcome.number("rejected")), (2, 1));
     assert_eq!(rejects(&directory), ["2024-01-01T00:00:01.000Z,b,NaN,y"]);
     assert_eq!(query(&sim, "SELECT v, s FROM m GROUP BY *").len(), 2);
     // A cut or damaged input of rows is an error of its own, not a short success.
-    write(&sim).args(["--from", "csv", "--measurement", "m", "--end-mark"]).stdin(csv.replace("NaN", "2")).run().code(9);
+    write(&sim)
+        .args(["--from", "csv", "--measurement", "m", "--end-mark"])
+        .stdin(csv.replace("NaN", "2"))
+        .run()
+        .code(9);
     write(&sim).args(["--from", "arrow", "--measurement", "m"]).stdin("no arrow").run().code(3);
     write(&sim).args(["--from", "csv"]).stdin(csv).run().code(2);
 }
@@ -157,7 +178,10 @@ fn a_line_that_could_stop_a_server_never_leaves_the_house() {
     let directory = temp_dir();
     let mut text = lines(3).into_bytes();
     text.extend_from_slice(&crash);
-    let tool = write(&sim).args(["--concurrency", "1", "--max-rejects", "1"]).arg("--rejects").arg(directory.path().join("rejects"));
+    let tool = write(&sim)
+        .args(["--concurrency", "1", "--max-rejects", "1"])
+        .arg("--rejects")
+        .arg(directory.path().join("rejects"));
     let outcome = tool.stdin(text).run().code(8);
     assert_eq!((outcome.number("rows"), outcome.number("requests")), (3, 1));
     assert_eq!(rejects(&directory), [String::from_utf8(crash).unwrap().trim_end()]);
@@ -222,7 +246,8 @@ fn a_reply_that_is_cut_or_broken_does_not_lose_lines() {
 
 #[test]
 fn statuses_end_the_run_as_documented() {
-    for (fault, code) in [("status=401", 6), ("status=403", 6), ("status=404", 6), ("status=405", 5), ("status=502", 5)] {
+    for (fault, code) in [("status=401", 6), ("status=403", 6), ("status=404", 6), ("status=405", 5), ("status=502", 5)]
+    {
         let sim = sim(&["--fault", fault]);
         let outcome = write(&sim).args(["--retries", "1", "--concurrency", "1"]).stdin(lines(3)).run().code(code);
         let tries = if code == 5 && fault.ends_with("502") { 2 } else { 1 };
@@ -258,7 +283,13 @@ fn bad_inputs_get_one_line_and_their_code() {
 #[test]
 fn secrets_appear_nowhere() {
     let sim = sim(&["--auth", "u:right"]);
-    let tool = tool("influx-write").args(["--url", &format!("influx1+http://u@{}/d", sim.host), "-vv", "--log-format", "json"]);
+    let tool = tool("influx-write").args([
+        "--url",
+        &format!("influx1+http://u@{}/d", sim.host),
+        "-vv",
+        "--log-format",
+        "json",
+    ]);
     let outcome = tool.env("TS_TARGET_PASSWORD", "s3cr3t").stdin(lines(1)).run().code(6);
     assert!(!outcome.stderr.contains("s3cr3t") && !outcome.stderr.contains("dTpzM2NyM3Q"), "{}", outcome.stderr);
 }

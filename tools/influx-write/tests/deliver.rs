@@ -168,7 +168,8 @@ fn it_gives_up_with_the_right_kind() {
         (|| Verdict::Fatal { reason: "what".into() }, Kind::Target),
     ];
     for (verdict, kind) in cases {
-        let mut server = Server { script: std::iter::repeat_with(verdict).take(50).collect(), limit: 9, ..Server::default() };
+        let mut server =
+            Server { script: std::iter::repeat_with(verdict).take(50).collect(), limit: 9, ..Server::default() };
         let error = deliver(&mut server, Reports::Count, lines(1, 100)).unwrap_err();
         assert_eq!((error.kind(), server.rejects.len(), server.delivered), (kind, 0, 0), "{error}");
     }

@@ -163,9 +163,15 @@ impl Args {
         if let Some(sql) = &self.query {
             // A tool that dumps must not change anything, whatever it is handed.
             match sql.split_whitespace().next().map(str::to_ascii_lowercase).as_deref() {
-                None => return Err(Error::usage(format!("--query is empty{}", tdengine::connector::Code::EmptySql.note()))),
+                None => {
+                    return Err(Error::usage(format!("--query is empty{}", tdengine::connector::Code::EmptySql.note())));
+                }
                 Some("select" | "show" | "describe" | "desc" | "explain" | "(select") => {}
-                Some(other) => return Err(Error::usage(format!("--query '{other} …': td-dump only reads: SELECT, SHOW, DESCRIBE, EXPLAIN"))),
+                Some(other) => {
+                    return Err(Error::usage(format!(
+                        "--query '{other} …': td-dump only reads: SELECT, SHOW, DESCRIBE, EXPLAIN"
+                    )));
+                }
             }
         }
         Ok(())

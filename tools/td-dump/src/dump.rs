@@ -61,7 +61,13 @@ pub struct Sink {
 }
 
 impl Sink {
-    pub fn create(output: Counted, schema: SchemaRef, options: WriteOptions, limit: Option<u64>, run: &Run) -> Result<Sink> {
+    pub fn create(
+        output: Counted,
+        schema: SchemaRef,
+        options: WriteOptions,
+        limit: Option<u64>,
+        run: &Run,
+    ) -> Result<Sink> {
         let writer = format::create(output, Counted::finish, schema.clone(), options)?;
         Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone() })
     }
@@ -73,7 +79,9 @@ impl Sink {
         if rows > 0 {
             let batch = if rows < batch.num_rows() { batch.slice(0, rows) } else { batch };
             // Parts of several tables agree in their columns, not in the names of their tables.
-            let batch = batch.with_schema(self.schema.clone()).map_err(|error| Error::caused(Kind::Bug, "the parts' columns differ", error))?;
+            let batch = batch
+                .with_schema(self.schema.clone())
+                .map_err(|error| Error::caused(Kind::Bug, "the parts' columns differ", error))?;
             self.writer.write(&batch)?;
             self.run.counter("rows").add(rows as u64);
             self.left -= rows as u64;
@@ -103,7 +111,10 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
         check,
         spool: args.spool || check,
         hold: usize::try_from(args.hold).unwrap_or(usize::MAX),
-        limits: Limits { rows: args.batch.batch_rows as usize, bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX) },
+        limits: Limits {
+            rows: args.batch.batch_rows as usize,
+            bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX),
+        },
     };
     let parts = works.iter().flat_map(|work| work.plan.parts().map(move |part| (part, &work.layout)));
     let (announce, receivers) = channel::<Batches>();
@@ -157,7 +168,8 @@ fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Re
             (part, layout, batches)
         };
         let gone = || Error::new(Kind::Bug, "nobody takes the rows");
-        let outcome = part.and_then(|part| reader.read(&part, layout, |batch| batches.send(Ok(batch)).map_err(|_| gone())));
+        let outcome =
+            part.and_then(|part| reader.read(&part, layout, |batch| batches.send(Ok(batch)).map_err(|_| gone())));
         run.counter("parts").add(1);
         if let Err(error) = outcome {
             // The writer may be gone: then it has an error of its own.

@@ -53,8 +53,10 @@ pub fn list(session: &mut Session, output: Counted, args: &Args, connector: &Con
             });
         }
     }
-    let texts = |of: &dyn Fn(&Listed) -> Option<&str>| Arc::new(lines.iter().map(of).collect::<StringArray>()) as ArrayRef;
-    let numbers = |of: &dyn Fn(&Listed) -> i64| Arc::new(Int64Array::from_iter_values(lines.iter().map(of))) as ArrayRef;
+    let texts =
+        |of: &dyn Fn(&Listed) -> Option<&str>| Arc::new(lines.iter().map(of).collect::<StringArray>()) as ArrayRef;
+    let numbers =
+        |of: &dyn Fn(&Listed) -> i64| Arc::new(Int64Array::from_iter_values(lines.iter().map(of))) as ArrayRef;
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("database", texts(&|line| Some(&line.database))),
         ("table", texts(&|line| Some(&line.table))),
@@ -77,7 +79,8 @@ pub fn count(session: &mut Session, output: Counted, args: &Args, connector: &Co
         numbers.push(i64::try_from(Plan::of(session, &target, args)?.rows).unwrap_or(i64::MAX));
         names.push(target.table);
     }
-    let columns: Vec<(&str, ArrayRef)> = vec![("table", Arc::new(StringArray::from(names))), ("rows", Arc::new(Int64Array::from(numbers)))];
+    let columns: Vec<(&str, ArrayRef)> =
+        vec![("table", Arc::new(StringArray::from(names))), ("rows", Arc::new(Int64Array::from(numbers)))];
     write(columns, output, args, connector)
 }
 
@@ -110,8 +113,12 @@ pub fn schema(session: &mut Session, mut output: Counted, args: &Args, connector
         "precision": precision,
         "tables": tables,
     });
-    let text = serde_json::to_string_pretty(&document).map_err(|error| Error::caused(Kind::Bug, "cannot print the schema", error))?;
-    output.write_all(text.as_bytes()).and_then(|()| output.write_all(b"\n")).map_err(|error| Error::io("cannot write the schema", error))?;
+    let text = serde_json::to_string_pretty(&document)
+        .map_err(|error| Error::caused(Kind::Bug, "cannot print the schema", error))?;
+    output
+        .write_all(text.as_bytes())
+        .and_then(|()| output.write_all(b"\n"))
+        .map_err(|error| Error::io("cannot write the schema", error))?;
     connector.run.counter("rows").add(targets.len() as u64);
     output.finish()
 }

@@ -43,7 +43,13 @@ fn free_name(wanted: &str, target: &Target) -> String {
 impl Layout {
     /// The layout of a table. `redundant`: no two sub-tables have equal tags. `measurement`: rows of several tables go
     /// into one stream, so each carries its table's name.
-    pub fn of_table(target: &Target, redundant: bool, measurement: bool, as_binary: &[String], source: &str) -> Result<Layout> {
+    pub fn of_table(
+        target: &Target,
+        redundant: bool,
+        measurement: bool,
+        as_binary: &[String],
+        source: &str,
+    ) -> Result<Layout> {
         let mut fields = Vec::new();
         let mut items = Vec::new();
         let mut columns = Vec::new();
@@ -61,7 +67,8 @@ impl Layout {
             fields.push(constant(&free_name("measurement", target), Role::Measurement));
         }
         let table_name = free_name("tbname", target);
-        let identity = |field: Field| if redundant { role::with(field, role::IDENTITY, role::REDUNDANT) } else { field };
+        let identity =
+            |field: Field| if redundant { role::with(field, role::IDENTITY, role::REDUNDANT) } else { field };
         if target.is_super() {
             let column = Column { dictionary: true, ..Column::new(table_name, tdengine::Type::Varchar) };
             items.push("tbname".to_owned());
@@ -93,7 +100,13 @@ impl Layout {
     }
 
     /// The layout of a statement of the user's own, from the columns of its reply.
-    pub fn of_query(columns: &[Column], unit: Unit, tags: &[String], as_binary: &[String], source: &str) -> Result<Layout> {
+    pub fn of_query(
+        columns: &[Column],
+        unit: Unit,
+        tags: &[String],
+        as_binary: &[String],
+        source: &str,
+    ) -> Result<Layout> {
         let mut fields: Vec<Field> = Vec::new();
         let mut read = Vec::new();
         for tag in tags.iter().filter(|tag| !tag.is_empty()) {
@@ -104,7 +117,11 @@ impl Layout {
         let time = columns.iter().position(|column| column.kind == tdengine::Type::Timestamp);
         for (index, column) in columns.iter().enumerate() {
             if column.name.is_empty() || fields.iter().any(|field| *field.name() == column.name) {
-                return Err(Error::usage(format!("column {} of the statement has the name '{}', which is empty or taken: give it another with AS", index + 1, column.name)));
+                return Err(Error::usage(format!(
+                    "column {} of the statement has the name '{}', which is empty or taken: give it another with AS",
+                    index + 1,
+                    column.name
+                )));
             }
             let role = match () {
                 () if time == Some(index) => Role::Time,
@@ -133,11 +150,22 @@ impl Layout {
             return Err(Error::new(Kind::Source, format!("times come in {unit}, the catalog says {}", self.unit)));
         }
         if reply.len() != self.columns.len() {
-            return Err(Error::new(Kind::Source, format!("{} columns came, {} were asked for", reply.len(), self.columns.len())));
+            return Err(Error::new(
+                Kind::Source,
+                format!("{} columns came, {} were asked for", reply.len(), self.columns.len()),
+            ));
         }
         for (got, want) in reply.iter_mut().zip(&self.columns) {
-            if got.kind != want.kind || (got.precision > 0 && (got.precision, got.scale) != (want.precision, want.scale)) {
-                return Err(Error::new(Kind::Source, format!("column {} is {:?} now, the catalog says {:?}: was the table altered?", want.name, got.kind, want.kind)));
+            if got.kind != want.kind
+                || (got.precision > 0 && (got.precision, got.scale) != (want.precision, want.scale))
+            {
+                return Err(Error::new(
+                    Kind::Source,
+                    format!(
+                        "column {} is {:?} now, the catalog says {:?}: was the table altered?",
+                        want.name, got.kind, want.kind
+                    ),
+                ));
             }
             *got = want.clone();
         }
@@ -156,7 +184,8 @@ impl Layout {
         if self.schema.fields().is_empty() {
             return Err(Error::new(Kind::Refused, "the statement gives no columns"));
         }
-        RecordBatch::try_new(self.schema.clone(), arrays).map_err(|error| Error::new(Kind::Source, format!("the rows do not fit the table's description: {error}")))
+        RecordBatch::try_new(self.schema.clone(), arrays)
+            .map_err(|error| Error::new(Kind::Source, format!("the rows do not fit the table's description: {error}")))
     }
 }
 

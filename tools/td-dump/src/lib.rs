@@ -36,7 +36,10 @@ the start. A part whose result breaks is read again as long as none of its rows 
 --spool parts are held in a temporary file (TMPDIR) until they are complete. Rows are in no order unless --ordered is given.",
     examples: &[
         ("A super table as CSV", "td-dump --table meters -o meters.csv"),
-        ("A day, in windows of an hour, four at a time", "td-dump --table meters --since 2024-01-01 --until 2024-01-02 --split time:1h -t arrow -o day.arrow"),
+        (
+            "A day, in windows of an hour, four at a time",
+            "td-dump --table meters --since 2024-01-01 --until 2024-01-02 --split time:1h -t arrow -o day.arrow",
+        ),
         ("What is there", "td-dump --list --header plain"),
     ],
     environment: &[
@@ -85,7 +88,13 @@ fn prepare(session: &mut Session, args: &Args, connector: &Connector) -> Result<
     Ok(prepared)
 }
 
-fn works(prepared: Vec<(Target, Plan)>, session: &mut Session, args: &Args, connector: &Connector, measurement: bool) -> Result<Vec<Work>> {
+fn works(
+    prepared: Vec<(Target, Plan)>,
+    session: &mut Session,
+    args: &Args,
+    connector: &Connector,
+    measurement: bool,
+) -> Result<Vec<Work>> {
     let source = connector.config.name();
     let mut works = Vec::with_capacity(prepared.len());
     for (target, plan) in prepared {
@@ -118,7 +127,8 @@ fn one_output(output: Counted, session: &mut Session, args: &Args, connector: &C
 /// A file per table.
 fn directory(session: &mut Session, args: &Args, connector: &Connector) -> Result<()> {
     let Some(directory) = &args.output_dir else { return Ok(()) };
-    std::fs::create_dir_all(directory).map_err(|error| Error::io(format!("cannot create {}", directory.display()), error))?;
+    std::fs::create_dir_all(directory)
+        .map_err(|error| Error::io(format!("cannot create {}", directory.display()), error))?;
     for (target, plan) in prepare(session, args, connector)? {
         let path = file_name(directory, &target.table, args.to.unwrap_or(Format::Csv));
         let output = Counted::create(Some(&path), &connector.run)?;
@@ -128,7 +138,13 @@ fn directory(session: &mut Session, args: &Args, connector: &Connector) -> Resul
             continue;
         }
         let Some(first) = works.first() else { continue };
-        let mut sink = Sink::create(output, first.layout.schema.clone(), args.write_options(Some(&path)), args.limit, &connector.run)?;
+        let mut sink = Sink::create(
+            output,
+            first.layout.schema.clone(),
+            args.write_options(Some(&path)),
+            args.limit,
+            &connector.run,
+        )?;
         // Each file's readers are abandoned on their own.
         dump::dump(&works, &mut sink, args, &connector.renewed())?;
         sink.finish()?;
@@ -141,7 +157,9 @@ fn file_name(directory: &Path, table: &str, format: Format) -> PathBuf {
     let mut name = String::new();
     for byte in table.bytes() {
         match byte {
-            b'/' | b'\\' | b'%' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|' | b':' | 0..=b' ' => name.push_str(&format!("%{byte:02X}")),
+            b'/' | b'\\' | b'%' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|' | b':' | 0..=b' ' => {
+                name.push_str(&format!("%{byte:02X}"))
+            }
             b'.' if name.is_empty() => name.push_str("%2E"),
             other => name.push(char::from(other)),
         }
@@ -153,7 +171,8 @@ fn file_name(directory: &Path, table: &str, format: Format) -> PathBuf {
 fn common_schema(works: &[Work], names: &[String]) -> Result<SchemaRef> {
     let Some(first) = works.first() else { return Err(Error::new(Kind::Bug, "no tables")) };
     // One table whose sub-tables need their names makes the name needed for all.
-    let needed = works.iter().find(|work| !work.layout.schema.fields().iter().any(|field| rows::role::is_redundant(field)));
+    let needed =
+        works.iter().find(|work| !work.layout.schema.fields().iter().any(|field| rows::role::is_redundant(field)));
     let schema = needed.unwrap_or(first).layout.schema.clone();
     let plain = |schema: &SchemaRef| -> Vec<(String, arrow_schema::DataType)> {
         schema.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect()

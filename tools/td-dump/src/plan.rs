@@ -68,7 +68,11 @@ impl Plan {
         let mut common = Vec::new();
         if let Some(children) = &target.children {
             if children.len() > IN_LIST {
-                return Err(Error::usage(format!("{} sub-tables of {} match: choose them with --where on their tags", children.len(), target.table)));
+                return Err(Error::usage(format!(
+                    "{} sub-tables of {} match: choose them with --where on their tags",
+                    children.len(),
+                    target.table
+                )));
             }
             common.push(sql::tables_in(children));
         }
@@ -83,7 +87,9 @@ impl Plan {
         let condition = sql::filter(common.iter().cloned().chain(bounds));
         let extent: Extent = session.repeat(|client| catalog::extent(client, &from, &time, &condition, unit))?;
         // The upper bound is fixed now: rows that arrive during the dump are the next dump's.
-        let range = extent.range.map(|(first, last)| (since.unwrap_or(first).max(first), until.unwrap_or(i64::MAX).min(last.saturating_add(1))));
+        let range = extent.range.map(|(first, last)| {
+            (since.unwrap_or(first).max(first), until.unwrap_or(i64::MAX).min(last.saturating_add(1)))
+        });
         let pieces = match &args.split {
             _ if range.is_none() => Pieces::Whole,
             None => Pieces::Whole,
@@ -108,19 +114,22 @@ impl Plan {
             Pieces::Windows(width) => {
                 let width = *width;
                 let start = first.div_euclid(width).saturating_mul(width);
-                let starts = std::iter::successors(Some(start), move |at| at.checked_add(width).filter(|next| *next < end));
+                let starts =
+                    std::iter::successors(Some(start), move |at| at.checked_add(width).filter(|next| *next < end));
                 Box::new(starts.map(move |at| {
                     let (from, to) = (at.max(first), at.saturating_add(width).min(end));
                     self.part(format!("window [{from}, {to})"), from, to, None)
                 }))
             }
             Pieces::Tables(names, size) => Box::new(names.chunks(*size).map(move |some| {
-                let name = some.first().map_or_else(String::new, |name| format!("sub-table {name}{}", if some.len() > 1 { " …" } else { "" }));
+                let name = some.first().map_or_else(String::new, |name| {
+                    format!("sub-table {name}{}", if some.len() > 1 { " …" } else { "" })
+                });
                 self.part(name, first, end, Some(sql::tables_in(some)))
             })),
-            Pieces::Conditions(all) => {
-                Box::new(all.iter().map(move |condition| self.part(condition.clone(), first, end, Some(condition.clone()))))
-            }
+            Pieces::Conditions(all) => Box::new(
+                all.iter().map(move |condition| self.part(condition.clone(), first, end, Some(condition.clone()))),
+            ),
         }
     }
 
@@ -137,7 +146,9 @@ fn width_in(width: Duration, unit: Unit) -> Result<i64> {
     let step = i128::from(unit.nanos());
     match i64::try_from(nanos / step) {
         Ok(number) if number > 0 && nanos % step == 0 => Ok(number),
-        _ => Err(Error::usage(format!("--split time: {width:?} is no whole number of {unit}, the database's precision"))),
+        _ => {
+            Err(Error::usage(format!("--split time: {width:?} is no whole number of {unit}, the database's precision")))
+        }
     }
 }
 
@@ -162,14 +173,28 @@ fn tag_values(session: &mut Session, target: &Target, name: &str) -> Result<Vec<
     let shape = session.repeat(|client| catalog::describe(client, &target.database, &target.table))?;
     let Some(tag) = shape.tags.iter().find(|tag| tag.name == name) else {
         let names: Vec<&str> = shape.tags.iter().map(|tag| tag.name.as_str()).collect();
-        return Err(Error::usage(format!("--split tag:{name}: table {} has no such tag: there are {}", target.table, names.join(", "))));
+        return Err(Error::usage(format!(
+            "--split tag:{name}: table {} has no such tag: there are {}",
+            target.table,
+            names.join(", ")
+        )));
     };
     let comparable = !matches!(
         tag.kind,
-        Type::Float | Type::Double | Type::Json | Type::VarBinary | Type::Blob | Type::Geometry | Type::Decimal | Type::Decimal64
+        Type::Float
+            | Type::Double
+            | Type::Json
+            | Type::VarBinary
+            | Type::Blob
+            | Type::Geometry
+            | Type::Decimal
+            | Type::Decimal64
     );
     if !comparable {
-        return Err(Error::usage(format!("--split tag:{name}: values of type {} cannot be compared exactly: split by another tag, by table or by time", tag.type_name)));
+        return Err(Error::usage(format!(
+            "--split tag:{name}: values of type {} cannot be compared exactly: split by another tag, by table or by time",
+            tag.type_name
+        )));
     }
     let column = sql::name(name)?;
     let mut conditions = session.repeat(|client| {
@@ -180,7 +205,12 @@ fn tag_values(session: &mut Session, target: &Target, name: &str) -> Result<Vec<
                 Some(Value::Int(number)) => format!("{column} = {number}"),
                 Some(Value::Bool(value)) => format!("{column} = {value}"),
                 Some(Value::Null) | None => format!("{column} IS NULL"),
-                Some(other) => return Err(Error::new(Kind::Refused, format!("tag {name} has the value {other:?}: it cannot be compared"))),
+                Some(other) => {
+                    return Err(Error::new(
+                        Kind::Refused,
+                        format!("tag {name} has the value {other:?}: it cannot be compared"),
+                    ));
+                }
             });
             Ok(())
         })?;

@@ -15,7 +15,10 @@ pub fn run(sql: &str, output: Counted, args: &Args, connector: &Connector) -> Re
     let sql = sql.trim().trim_end_matches(';');
     let mut session = connector.session();
     let mut patience = Patience::new(connector);
-    let limits = Limits { rows: args.batch.batch_rows as usize, bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX) };
+    let limits = Limits {
+        rows: args.batch.batch_rows as usize,
+        bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX),
+    };
     let tags = args.tags.clone().unwrap_or_default();
     let source = connector.config.name();
     let mut output = Some(output);
@@ -28,16 +31,21 @@ pub fn run(sql: &str, output: Counted, args: &Args, connector: &Connector) -> Re
             let unit = results.unit();
             let layout = match &known {
                 Some(layout) => layout.clone(),
-                None => Layout::of_query(results.columns(), unit, &tags, &args.as_binary, &source).map_err(Stopped::Here)?,
+                None => {
+                    Layout::of_query(results.columns(), unit, &tags, &args.as_binary, &source).map_err(Stopped::Here)?
+                }
             };
             layout.apply(results.columns_mut(), unit).map_err(Stopped::Here)?;
             known = Some(layout.clone());
             loop {
                 let rows = results.next_rows()?;
                 if sink.is_none() {
-                    let output = output.take().ok_or_else(|| Stopped::Here(Error::new(Kind::Bug, "the output was used up")))?;
+                    let output =
+                        output.take().ok_or_else(|| Stopped::Here(Error::new(Kind::Bug, "the output was used up")))?;
                     let options = args.write_options(args.output.output.as_deref());
-                    sink = Some(Sink::create(output, layout.schema.clone(), options, args.limit, run).map_err(Stopped::Here)?);
+                    sink = Some(
+                        Sink::create(output, layout.schema.clone(), options, args.limit, run).map_err(Stopped::Here)?,
+                    );
                 }
                 let (Some(rows), Some(sink)) = (rows, &mut sink) else { return Ok(true) };
                 if rows.len == 0 {
@@ -63,7 +71,9 @@ pub fn run(sql: &str, output: Counted, args: &Args, connector: &Connector) -> Re
                 let written = run.counter("rows").get();
                 if written > 0 {
                     run.stop().check()?;
-                    return Err(failure.error.context(format!("{written} rows of the statement were already written, so it cannot be run again")));
+                    return Err(failure.error.context(format!(
+                        "{written} rows of the statement were already written, so it cannot be run again"
+                    )));
                 }
                 patience.again(failure)?;
             }
@@ -89,11 +99,14 @@ fn check(session: &mut Session, sql: &str, rows: u64) -> Result<()> {
     if !reads_a_table {
         return Ok(());
     }
-    let counted = session.repeat(|client| catalog::count(client, &format!("({sql})"), "")).context(|| {
-        "the statement cannot be counted, and REST may have cut its result in silence: use tdengine:// (WebSocket)"
-    })?;
+    let counted = session.repeat(|client| catalog::count(client, &format!("({sql})"), "")).context(
+        || "the statement cannot be counted, and REST may have cut its result in silence: use tdengine:// (WebSocket)",
+    )?;
     if counted != rows {
-        return Err(Error::new(Kind::Source, format!("{rows} rows came, the server counts {counted}: REST cut the result in silence")));
+        return Err(Error::new(
+            Kind::Source,
+            format!("{rows} rows came, the server counts {counted}: REST cut the result in silence"),
+        ));
     }
     Ok(())
 }

@@ -51,7 +51,12 @@ impl PartReader {
 
     /// Reads a part into `each`. Over again where it breaks, as long as none of its rows has been handed out; after
     /// that the order is unknown, and a repeat would double rows.
-    pub fn read(&mut self, part: &Part, layout: &Layout, mut each: impl FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+    pub fn read(
+        &mut self,
+        part: &Part,
+        layout: &Layout,
+        mut each: impl FnMut(RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         let mut patience = Patience::new(&self.connector);
         let mut handed_out = 0u64;
         let mut mismatches = 0;
@@ -78,14 +83,21 @@ impl PartReader {
             let failure = failure.context(part.name.clone());
             if handed_out > 0 {
                 let advice = "use --spool, which holds a part until it is complete, or smaller parts with --split";
-                return Err(failure.error.context(format!("{handed_out} rows of this part were already written, so it cannot be read again ({advice})")));
+                return Err(failure.error.context(format!(
+                    "{handed_out} rows of this part were already written, so it cannot be read again ({advice})"
+                )));
             }
             patience.again(failure)?;
         }
     }
 
     /// Every batch as it comes, but for the beginning, which is held: small parts can be read again at no cost.
-    fn straight(&mut self, part: &Part, layout: &Layout, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> std::result::Result<(), Broken> {
+    fn straight(
+        &mut self,
+        part: &Part,
+        layout: &Layout,
+        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+    ) -> std::result::Result<(), Broken> {
         let client = self.session.client()?;
         let (mut held, mut bytes) = (Vec::new(), 0);
         let hold = self.reading.hold;
@@ -98,11 +110,17 @@ impl PartReader {
     }
 
     /// The whole part in a temporary file (`None`: no rows), counted where that was asked for.
-    fn spooled(&mut self, part: &Part, layout: &Layout, mismatches: &mut u32) -> std::result::Result<Option<File>, Broken> {
+    fn spooled(
+        &mut self,
+        part: &Part,
+        layout: &Layout,
+        mismatches: &mut u32,
+    ) -> std::result::Result<Option<File>, Broken> {
         let (limits, check) = (self.reading.limits, self.reading.check);
         let client = self.session.client()?;
         let file = spool::temporary().map_err(Broken::Local)?;
-        let mut handle = file.try_clone().map_err(|error| Broken::Local(Error::io("cannot use a temporary file", error)))?;
+        let mut handle =
+            file.try_clone().map_err(|error| Broken::Local(Error::io("cannot use a temporary file", error)))?;
         let options = WriteOptions { to: Format::Arrow, ..WriteOptions::default() };
         let mut writer = format::create(file, |_| Ok(()), layout.schema.clone(), options).map_err(Broken::Local)?;
         let mut rows = 0u64;
@@ -115,7 +133,10 @@ impl PartReader {
             let counted = catalog::count(client, &part.from, &part.condition)?;
             if counted != rows {
                 *mismatches += 1;
-                let text = format!("{}: {rows} rows came, the server counts {counted}: the result was cut, or rows arrived late", part.name);
+                let text = format!(
+                    "{}: {rows} rows came, the server counts {counted}: the result was cut, or rows arrived late",
+                    part.name
+                );
                 if *mismatches > 1 {
                     return Err(Broken::Local(Error::new(Kind::Source, text)));
                 }
@@ -125,7 +146,9 @@ impl PartReader {
         if rows == 0 {
             return Ok(None);
         }
-        handle.seek(SeekFrom::Start(0)).map_err(|error| Broken::Local(Error::io("cannot rewind a temporary file", error)))?;
+        handle
+            .seek(SeekFrom::Start(0))
+            .map_err(|error| Broken::Local(Error::io("cannot rewind a temporary file", error)))?;
         Ok(Some(handle))
     }
 }

@@ -46,7 +46,11 @@ pub fn database(session: &mut Session, wanted: Option<&str>) -> Result<String> {
     }
     let all = session.repeat(catalog::databases)?;
     let names: Vec<&str> = all.iter().map(|found| found.name.as_str()).collect();
-    Err(Error::usage(format!("no database: name it in the URL (tdengine://host:6041/NAME) or with --database; there are {}{}", names.join(", "), Code::Database.note())))
+    Err(Error::usage(format!(
+        "no database: name it in the URL (tdengine://host:6041/NAME) or with --database; there are {}{}",
+        names.join(", "),
+        Code::Database.note()
+    )))
 }
 
 /// Every table that the arguments name, in the order of their names, each once.
@@ -63,7 +67,15 @@ pub fn resolve(session: &mut Session, args: &Args, database: &str) -> Result<Vec
             match session.repeat(|client| catalog::kind(client, database, pattern))? {
                 Some(TableKind::Child(stable)) => add_child(&mut found, stable, pattern.clone()),
                 Some(kind) => add(&mut found, pattern.clone(), kind),
-                None => return Err(Error::new(Kind::Refused, format!("no such table: {pattern} in database {database}: td-dump --list shows what is there{}", Code::Table.note()))),
+                None => {
+                    return Err(Error::new(
+                        Kind::Refused,
+                        format!(
+                            "no such table: {pattern} in database {database}: td-dump --list shows what is there{}",
+                            Code::Table.note()
+                        ),
+                    ));
+                }
             }
             continue;
         }
@@ -77,7 +89,10 @@ pub fn resolve(session: &mut Session, args: &Args, database: &str) -> Result<Vec
             any = add_matching_children(session, database, &matcher, &mut found)?;
         }
         if !any {
-            return Err(Error::new(Kind::Refused, format!("no table of database {database} matches {pattern}{}", Code::Table.note())));
+            return Err(Error::new(
+                Kind::Refused,
+                format!("no table of database {database} matches {pattern}{}", Code::Table.note()),
+            ));
         }
     }
     found.sort_by(|a, b| a.0.cmp(&b.0));
@@ -97,8 +112,11 @@ fn glob(pattern: &str) -> Result<GlobMatcher> {
 
 /// Super tables and ordinary tables; sub-tables belong to their super tables.
 fn all_tables(session: &mut Session, database: &str) -> Result<Vec<(String, TableKind)>> {
-    let mut all: Vec<(String, TableKind)> =
-        session.repeat(|client| catalog::super_tables(client, database))?.into_iter().map(|name| (name, TableKind::Super)).collect();
+    let mut all: Vec<(String, TableKind)> = session
+        .repeat(|client| catalog::super_tables(client, database))?
+        .into_iter()
+        .map(|name| (name, TableKind::Super))
+        .collect();
     let normal = session.repeat(|client| {
         let mut names = Vec::new();
         catalog::tables(client, database, false, |name, _| names.push(name))?;
@@ -151,7 +169,11 @@ fn add_matching_children(
 fn choose(mut shape: Shape, args: &Args, table: &str) -> Result<Shape> {
     let missing = |what: &str, name: &str, all: &[Described]| {
         let names: Vec<&str> = all.iter().map(|column| column.name.as_str()).collect();
-        Error::usage(format!("table {table} has no {what} {name}: there are {}{}", names.join(", "), Code::Column.note()))
+        Error::usage(format!(
+            "table {table} has no {what} {name}: there are {}{}",
+            names.join(", "),
+            Code::Column.note()
+        ))
     };
     if let Some(wanted) = &args.columns {
         let mut chosen = Vec::new();

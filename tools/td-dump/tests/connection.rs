@@ -36,17 +36,23 @@ fn a_blocked_pipe_does_not_cost_the_connection() {
 #[test]
 fn logins_by_password_file_and_token() {
     let csv = meters(1, 3);
-    let source = Source::with("meters", &csv, &["--user", "ada", "--password", "lovelace", "--token", "T0", "--server-version", "3.4.0.0"]);
+    let source = Source::with(
+        "meters",
+        &csv,
+        &["--user", "ada", "--password", "lovelace", "--token", "T0", "--server-version", "3.4.0.0"],
+    );
     let directory = testkit::temp_dir();
     let file = directory.path().join("password");
     std::fs::write(&file, "lovelace\n").unwrap();
     for scheme in ["tdengine", "tdengine+http"] {
         let url = format!("{scheme}://ada@{}/test", source.sim.host);
-        let outcome = tool("td-dump").args(["--url", &url, "--table", "meters", "--password-file"]).arg(&file).run().code(0);
+        let outcome =
+            tool("td-dump").args(["--url", &url, "--table", "meters", "--password-file"]).arg(&file).run().code(0);
         same_rows(&outcome, &csv);
         // The default login is not this server's.
         source.dump().args(["--table", "meters"]).run().code(6);
-        let token = tool("td-dump").args(["--url", &format!("{scheme}://{}/test", source.sim.host), "--table", "meters"]);
+        let token =
+            tool("td-dump").args(["--url", &format!("{scheme}://{}/test", source.sim.host), "--table", "meters"]);
         same_rows(&token.env("TS_SOURCE_TOKEN", "T0").run().code(0), &csv);
         let cloud = format!("{scheme}://{}/test?token=T0", source.sim.host);
         if scheme == "tdengine+http" {
@@ -71,9 +77,17 @@ fn wrong_urls_are_usage() {
     }
     let outcome = tool("td-dump").args(["--table", "t"]).run().code(2);
     assert!(outcome.stderr.contains("TS_SOURCE_URL"), "{}", outcome.stderr);
-    let outcome = tool("td-dump").args(["--url", "tdengine://127.0.0.1:1/db", "--table", "t", "--compress"]).run().code(2);
+    let outcome =
+        tool("td-dump").args(["--url", "tdengine://127.0.0.1:1/db", "--table", "t", "--compress"]).run().code(2);
     assert!(outcome.stderr.contains("REST"), "{}", outcome.stderr);
-    for bad in [&["--since", "2024-01-02", "--until", "2024-01-01"][..], &["--since", "yesterday"], &["--split", "rows:5"], &["-t", "lp"], &["--timezone", "Mars/Base"], &["--query", " "]] {
+    for bad in [
+        &["--since", "2024-01-02", "--until", "2024-01-01"][..],
+        &["--since", "yesterday"],
+        &["--split", "rows:5"],
+        &["-t", "lp"],
+        &["--timezone", "Mars/Base"],
+        &["--query", " "],
+    ] {
         tool("td-dump").args(["--url", "tdengine://127.0.0.1:1/db"]).args(bad).run().code(2);
     }
 }
@@ -83,11 +97,26 @@ fn tls_to_a_server_that_speaks_none_is_not_repeated_for_ever() {
     let source = Source::with("meters", &meters(1, 1), &[]);
     for scheme in ["tdengines", "tdengine+https"] {
         let url = format!("{scheme}://{}/test", source.sim.host);
-        let outcome = tool("td-dump").args(["--url", &url, "--table", "meters", "--retries", "1", "--reconnect-interval", "1ms", "--tls-insecure"]).run();
+        let outcome = tool("td-dump")
+            .args([
+                "--url",
+                &url,
+                "--table",
+                "meters",
+                "--retries",
+                "1",
+                "--reconnect-interval",
+                "1ms",
+                "--tls-insecure",
+            ])
+            .run();
         assert!(outcome.code == 4 || outcome.code == 6, "{}", outcome.stderr);
         assert!(outcome.stderr.contains("cannot connect") && outcome.stderr.contains("0x231d"), "{}", outcome.stderr);
     }
-    let outcome = tool("td-dump").args(["--url", "tdengines://127.0.0.1:1/db", "--table", "t", "--tls-ca-file", "/dev/null"]).run().code(2);
+    let outcome = tool("td-dump")
+        .args(["--url", "tdengines://127.0.0.1:1/db", "--table", "t", "--tls-ca-file", "/dev/null"])
+        .run()
+        .code(2);
     assert!(outcome.stderr.contains("no PEM certificate"), "{}", outcome.stderr);
 }
 
@@ -103,7 +132,8 @@ fn failures_carry_the_connectors_codes() {
     says(&["--table", "meters", "--columns", "nosuch"], 2, "0xa014");
     says(&["--table", "meters", "--tags", "nosuch"], 2, "0xa014");
     says(&["--query", ""], 2, "0x2357");
-    let nowhere = tool("td-dump").args(["--url", "tdengine://127.0.0.1:1/db", "--table", "t", "--retries", "0"]).run().code(4);
+    let nowhere =
+        tool("td-dump").args(["--url", "tdengine://127.0.0.1:1/db", "--table", "t", "--retries", "0"]).run().code(4);
     assert!(nowhere.stderr.contains("0x231d"), "{}", nowhere.stderr);
 }
 
@@ -113,16 +143,24 @@ fn the_modes_that_read_no_rows() {
     let source = Source::with("meters", &csv, &[]);
     for tool in [source.dump(), source.rest()] {
         let list = tool.args(["--list", "--header", "plain"]).run().code(0);
-        assert_eq!(list.text(), "database,table,kind,sub_tables,columns,tags,rows,first,last\ntest,meters,super,4,3,2,40,2024-01-01T00:00:00.000Z,2024-01-01T01:30:00.000Z\n");
+        assert_eq!(
+            list.text(),
+            "database,table,kind,sub_tables,columns,tags,rows,first,last\ntest,meters,super,4,3,2,40,2024-01-01T00:00:00.000Z,2024-01-01T01:30:00.000Z\n"
+        );
     }
     let whole = tool("td-dump").args(["--url", &format!("tdengine://{}", source.sim.host), "--list"]).run().code(0);
     assert!(whole.text().starts_with("database|string,table|string,"), "{}", whole.text());
-    let none = tool("td-dump").args(["--url", &format!("tdengine://{}", source.sim.host), "--table", "meters"]).run().code(2);
+    let none =
+        tool("td-dump").args(["--url", &format!("tdengine://{}", source.sim.host), "--table", "meters"]).run().code(2);
     assert!(none.stderr.contains("there are test (connector code 0xa010)"), "{}", none.stderr);
     let count = source.dump().args(["--count", "--since", "2024-01-01T01:00:00Z"]).run().code(0);
     assert_eq!(count.text(), "table|string,rows|long\nmeters,16\n");
-    let schema: serde_json::Value = serde_json::from_slice(&source.dump().arg("--schema").run().code(0).stdout).unwrap();
-    assert_eq!((schema["precision"].as_str(), schema["tables"][0]["primary_key"][0].as_str()), (Some("ms"), Some("ts")));
+    let schema: serde_json::Value =
+        serde_json::from_slice(&source.dump().arg("--schema").run().code(0).stdout).unwrap();
+    assert_eq!(
+        (schema["precision"].as_str(), schema["tables"][0]["primary_key"][0].as_str()),
+        (Some("ms"), Some("ts"))
+    );
     assert_eq!(schema["tables"][0]["tags"][1]["name"], "location");
     let plan = source.dump().args(["--table", "meters", "--split", "time:1h", "--dry-run"]).run().code(0);
     assert!(plan.stdout.is_empty());
@@ -156,5 +194,8 @@ fn the_examples_of_the_help_run() {
         let outcome = testkit::shell(line).current_dir(directory.path()).env("TS_SOURCE_URL", url).run().code(0);
         assert!(outcome.number("rows") > 0, "{what}: {line}");
     }
-    assert_eq!(support::sorted(&std::fs::read_to_string(directory.path().join("meters.csv")).unwrap()), support::sorted(&csv));
+    assert_eq!(
+        support::sorted(&std::fs::read_to_string(directory.path().join("meters.csv")).unwrap()),
+        support::sorted(&csv)
+    );
 }

@@ -38,7 +38,11 @@ fn what_is_not_there_is_named() {
     let outcome = source.dump().args(["--database", "nosuch"]).run().code(6);
     assert!(outcome.stderr.contains("no such database"), "{}", outcome.stderr);
     let outcome = source.dump().args(["--query", "SELECT * FROM nosuch"]).run().code(6);
-    assert!(outcome.stderr.contains("no such table (server code 0x2662)") && outcome.stderr.contains("req_id"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("no such table (server code 0x2662)") && outcome.stderr.contains("req_id"),
+        "{}",
+        outcome.stderr
+    );
     let outcome = source.dump().args(["--query", "SELECT FROM WHERE"]).run().code(6);
     assert!(outcome.stderr.contains("syntax error (server code 0x2600)"), "{}", outcome.stderr);
 }
@@ -46,8 +50,24 @@ fn what_is_not_there_is_named() {
 #[test]
 fn nobody_there_is_a_failed_source() {
     for scheme in ["tdengine", "tdengine+http"] {
-        let outcome = tool("td-dump").args(["--url", &format!("{scheme}://127.0.0.1:1/db"), "--table", "t", "--retries", "2", "--reconnect-interval", "1ms"]).run().code(4);
-        assert!(outcome.stderr.contains("cannot connect") && outcome.stderr.contains("gave up after 2 retries"), "{}", outcome.stderr);
+        let outcome = tool("td-dump")
+            .args([
+                "--url",
+                &format!("{scheme}://127.0.0.1:1/db"),
+                "--table",
+                "t",
+                "--retries",
+                "2",
+                "--reconnect-interval",
+                "1ms",
+            ])
+            .run()
+            .code(4);
+        assert!(
+            outcome.stderr.contains("cannot connect") && outcome.stderr.contains("gave up after 2 retries"),
+            "{}",
+            outcome.stderr
+        );
         assert_eq!(outcome.number("retries"), 2);
     }
 }
@@ -66,7 +86,9 @@ fn a_silent_server_meets_the_time_limit() {
 #[test]
 fn a_result_that_breaks_is_read_again_or_fails() {
     let (mut mended, mut failed) = (0, 0);
-    for (fault, requests) in [("cut-block", 1..=12), ("lost-reply", 1..=6), ("status=503", 1..=6), ("restart", 1..=6), ("close-ws", 1..=6)] {
+    for (fault, requests) in
+        [("cut-block", 1..=12), ("lost-reply", 1..=6), ("status=503", 1..=6), ("restart", 1..=6), ("close-ws", 1..=6)]
+    {
         // Whichever request of a dump breaks: the rows come once, or the exit code says that they did not.
         for request in requests {
             for more in [&["--hold", "1"][..], &[], &["--spool"]] {
@@ -79,7 +101,11 @@ fn a_result_that_breaks_is_read_again_or_fails() {
                         mended += 1;
                     }
                     4 => {
-                        assert!(more.contains(&"--hold"), "{fault}@{request}: a part that is held can be read again: {}", outcome.stderr);
+                        assert!(
+                            more.contains(&"--hold"),
+                            "{fault}@{request}: a part that is held can be read again: {}",
+                            outcome.stderr
+                        );
                         assert!(outcome.stderr.contains("--spool"), "{}", outcome.stderr);
                         let unique: std::collections::BTreeSet<_> = rows(&outcome.text()).1.into_iter().collect();
                         assert_eq!(unique.len() as u64, outcome.number("rows"), "{fault}@{request}: a row came twice");
@@ -101,7 +127,8 @@ fn an_error_in_the_middle_of_a_result_is_no_end() {
         let mut broken = 0;
         for request in 5..=9 {
             let fault = format!("ws-error=0x022d@{request}");
-            let source = Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
+            let source =
+                Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
             let outcome = source.dump().args(["--table", "meters", "--hold", "1"]).run();
             if outcome.code == 0 {
                 same_rows(&outcome, &csv);
@@ -109,8 +136,14 @@ fn an_error_in_the_middle_of_a_result_is_no_end() {
             }
             broken += 1;
             assert_eq!(outcome.code, 4, "{}", outcome.stderr);
-            assert!(outcome.stderr.contains("query killed (server code 0x022d)") && outcome.stderr.contains("already written"), "{}", outcome.stderr);
-            let source = Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
+            assert!(
+                outcome.stderr.contains("query killed (server code 0x022d)")
+                    && outcome.stderr.contains("already written"),
+                "{}",
+                outcome.stderr
+            );
+            let source =
+                Source::with("meters", &csv, &["--block-rows", "100", "--server-version", version, "--fault", &fault]);
             let spooled = source.dump().args(["--table", "meters", "--spool"]).run().code(0);
             same_rows(&spooled, &csv);
             assert_eq!(spooled.number("retries"), 1);
@@ -163,11 +196,16 @@ fn nowhere_to_hold_a_part_is_a_local_failure() {
 fn the_readers_of_stdout_may_go_or_be_full() {
     let (_, source) = source(&[]);
     let url = format!("tdengine://{}/test", source.sim.host);
-    let closed = shell(&format!("set +e; td-dump --url {url} --table meters | head -n 1 >/dev/null; exit ${{PIPESTATUS[0]}}"));
+    let closed =
+        shell(&format!("set +e; td-dump --url {url} --table meters | head -n 1 >/dev/null; exit ${{PIPESTATUS[0]}}"));
     // 3,000 rows fit into a pipe: a large table is needed to see it close.
     let big = Source::with("meters", &meters(20, 4000), &[]);
     let big_url = format!("tdengine://{}/test", big.sim.host);
-    let outcome = shell(&format!("set +e; td-dump --url {big_url} --table meters | head -n 1 >/dev/null; exit ${{PIPESTATUS[0]}}")).run().code(141);
+    let outcome = shell(&format!(
+        "set +e; td-dump --url {big_url} --table meters | head -n 1 >/dev/null; exit ${{PIPESTATUS[0]}}"
+    ))
+    .run()
+    .code(141);
     assert!(outcome.summary().starts_with("td-dump: truncated"), "{}", outcome.stderr);
     assert!(matches!(closed.run().code, 0 | 141));
     let full = shell(&format!("td-dump --url {url} --table meters >/dev/full")).run().code(7);

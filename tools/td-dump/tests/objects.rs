@@ -7,7 +7,8 @@ use testkit::http;
 
 /// Runs a statement on the simulator, past our client.
 fn execute(source: &Source, sql: &str) {
-    let reply = http::post(&source.sim.host, "/rest/sql/test", &["Authorization: Basic cm9vdDp0YW9zZGF0YQ=="], sql.as_bytes());
+    let reply =
+        http::post(&source.sim.host, "/rest/sql/test", &["Authorization: Basic cm9vdDp0YW9zZGF0YQ=="], sql.as_bytes());
     let text = String::from_utf8_lossy(&reply.body).into_owned();
     assert!(text.starts_with("{\"code\":0,"), "{sql}: {text}");
 }
@@ -16,7 +17,10 @@ fn execute(source: &Source, sql: &str) {
 fn ordinary_tables_have_their_name_and_no_tags() {
     let source = Source::with("meters", &meters(2, 2), &[]);
     execute(&source, "CREATE TABLE plain (ts TIMESTAMP, v INT, note NCHAR(10))");
-    execute(&source, "INSERT INTO plain VALUES ('2024-01-01T00:00:00.000Z', 1, 'x') ('2024-01-01T00:00:01.000Z', NULL, '')");
+    execute(
+        &source,
+        "INSERT INTO plain VALUES ('2024-01-01T00:00:00.000Z', 1, 'x') ('2024-01-01T00:00:01.000Z', NULL, '')",
+    );
     let expected = "ts|time,tbname|table:redundant,v|int,note|string\n2024-01-01T00:00:00.000Z,plain,1,x\n2024-01-01T00:00:01.000Z,plain,,\"\"\n";
     for tool in [source.dump(), source.rest()] {
         assert_eq!(tool.args(["--table", "pl*", "--split", "table"]).run().code(0).text(), expected);
@@ -45,11 +49,20 @@ fn empty_tables_give_a_header_and_success() {
 #[test]
 fn awkward_names_are_quoted() {
     let source = Source::with("meters", &meters(1, 1), &[]);
-    execute(&source, "CREATE STABLE `Order Book` (`time` TIMESTAMP, `select` INT, `tbname_` INT) TAGS (`group by` VARCHAR(20))");
-    execute(&source, "INSERT INTO `Größe 1` USING `Order Book` TAGS ('it\\'s') VALUES ('2024-01-01T00:00:00.000Z', 1, 2)");
+    execute(
+        &source,
+        "CREATE STABLE `Order Book` (`time` TIMESTAMP, `select` INT, `tbname_` INT) TAGS (`group by` VARCHAR(20))",
+    );
+    execute(
+        &source,
+        "INSERT INTO `Größe 1` USING `Order Book` TAGS ('it\\'s') VALUES ('2024-01-01T00:00:00.000Z', 1, 2)",
+    );
     for how in [&[][..], &["--split", "table"], &["--split", "tag:group by"]] {
         let outcome = source.dump().args(["--table", "Order Book"]).args(how).run().code(0);
-        assert_eq!(outcome.text(), "time|time,tbname|table:redundant,group by|tag,select|int,tbname_|int\n2024-01-01T00:00:00.000Z,Größe 1,it's,1,2\n");
+        assert_eq!(
+            outcome.text(),
+            "time|time,tbname|table:redundant,group by|tag,select|int,tbname_|int\n2024-01-01T00:00:00.000Z,Größe 1,it's,1,2\n"
+        );
     }
     assert_eq!(source.dump().args(["--table", "Größe 1"]).run().code(0).number("rows"), 1);
     // Nothing escapes a backquote in TDengine: such a name never reaches the server.
@@ -62,7 +75,12 @@ fn batches_and_blocks_of_any_size_give_the_same_rows() {
     let csv = meters(3, 50);
     for block in ["1", "7", "4096"] {
         let source = Source::with("meters", &csv, &["--block-rows", block]);
-        for batch in [&["--batch-rows", "1"][..], &["--batch-bytes", "200"], &["--batch-rows", "10", "-t", "ndjson"], &["--check-counts"]] {
+        for batch in [
+            &["--batch-rows", "1"][..],
+            &["--batch-bytes", "200"],
+            &["--batch-rows", "10", "-t", "ndjson"],
+            &["--check-counts"],
+        ] {
             let outcome = source.dump().args(["--table", "meters"]).args(batch).run().code(0);
             assert_eq!(outcome.number("rows"), 150);
             if batch.contains(&"ndjson") {

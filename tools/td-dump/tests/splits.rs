@@ -10,7 +10,9 @@ fn every_split_gives_the_same_rows() {
     let source = Source::with("meters", &csv, &["--block-rows", "64"]);
     let ways = ["time:1h", "time:7m", "time:1w", "table", "table:2", "tag:groupid", "tag:location"];
     for way in ways {
-        for more in [&["--concurrency", "1"][..], &["--concurrency", "3"], &["--spool"], &["--check-counts", "--ordered"]] {
+        for more in
+            [&["--concurrency", "1"][..], &["--concurrency", "3"], &["--spool"], &["--check-counts", "--ordered"]]
+        {
             let outcome = source.dump().args(["--table", "meters", "--split", way]).args(more).run().code(0);
             same_rows(&outcome, &csv);
             assert_eq!(outcome.number("rows"), 1000, "{way} {more:?}");
@@ -55,7 +57,11 @@ fn bounds_are_half_open_and_adjoining_ranges_lose_nothing() {
 fn columns_tags_and_conditions_choose() {
     let csv = meters(4, 3);
     let source = Source::with("meters", &csv, &[]);
-    let some = source.dump().args(["--table", "meters", "--columns", "voltage", "--tags", "groupid", "--where", "groupid = 1"]).run().code(0);
+    let some = source
+        .dump()
+        .args(["--table", "meters", "--columns", "voltage", "--tags", "groupid", "--where", "groupid = 1"])
+        .run()
+        .code(0);
     let (header, rows) = rows(&some.text());
     // Groups 0 and 1 hold two sub-tables each: without the location the name is needed.
     assert_eq!(header, "ts|time,tbname|table,groupid|tag:int,voltage|int");
@@ -80,7 +86,10 @@ fn sub_tables_globs_and_several_tables() {
         rows
     };
     assert_eq!(sorted(&source.dump().args(["--table", "d1"]).run().code(0).text()), only(&["d1"]));
-    assert_eq!(sorted(&source.dump().args(["--table", "d1", "--table", "d7"]).run().code(0).text()), only(&["d1", "d7"]));
+    assert_eq!(
+        sorted(&source.dump().args(["--table", "d1", "--table", "d7"]).run().code(0).text()),
+        only(&["d1", "d7"])
+    );
     assert_eq!(sorted(&source.dump().args(["--table", "d1*"]).run().code(0).text()), only(&["d1", "d10", "d11"]));
 
     // Two super tables of the same columns: each row says its measurement.
@@ -96,7 +105,10 @@ fn sub_tables_globs_and_several_tables() {
     let directory = testkit::temp_dir();
     let path = directory.path().to_str().unwrap();
     source.dump().args(["--output-dir", path]).run().code(0);
-    assert_eq!(std::fs::read_to_string(directory.path().join("odd.csv")).unwrap(), odd.replace("|table", "|table:redundant"));
+    assert_eq!(
+        std::fs::read_to_string(directory.path().join("odd.csv")).unwrap(),
+        odd.replace("|table", "|table:redundant")
+    );
     assert_eq!(sorted(&std::fs::read_to_string(directory.path().join("meters.csv")).unwrap()), sorted(&csv));
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 3);
 }

@@ -20,7 +20,15 @@ fn every_type_comes_back_over_raw_blocks() {
     same_rows(&outcome, &select(&edge, &column_names(&outcome.text())));
     assert_eq!(outcome.number("rows"), 400);
     let header = rows(&outcome.text()).0;
-    for part in ["ts|time,tbname|table", "t_int|tag:int", "t_bool|tag:boolean", "c_utiny|ubyte", "\"c_decimal|decimal(20,4)\"", "c_geometry|geometry", "c_time|timestamp"] {
+    for part in [
+        "ts|time,tbname|table",
+        "t_int|tag:int",
+        "t_bool|tag:boolean",
+        "c_utiny|ubyte",
+        "\"c_decimal|decimal(20,4)\"",
+        "c_geometry|geometry",
+        "c_time|timestamp",
+    ] {
         assert!(header.contains(part), "{part} is not in {header}");
     }
 }
@@ -54,7 +62,9 @@ fn every_type_comes_back_over_rest_but_nan() {
 #[test]
 fn every_precision_keeps_its_digits() {
     for (unit, digits) in [("ms", "000"), ("us", "000001"), ("ns", "000000001")] {
-        let csv = format!("ts|time,tbname|table,t|tag,c|timestamp\n2024-01-01T00:00:00.{digits}Z,d,x,1969-12-31T23:59:59.{digits}Z\n");
+        let csv = format!(
+            "ts|time,tbname|table,t|tag,c|timestamp\n2024-01-01T00:00:00.{digits}Z,d,x,1969-12-31T23:59:59.{digits}Z\n"
+        );
         let source = Source::with("m", &csv, &[]);
         for mut tool in [source.dump(), source.rest()] {
             tool = tool.args(["--table", "m"]);

@@ -82,13 +82,17 @@ impl Args {
         let nanos = i128::from(unit.nanos());
         let step = self.interval.as_nanos() as i128 / nanos;
         if step == 0 && self.rows > tables {
-            return Err(Error::usage(format!("--interval is shorter than one {unit}: rows would overwrite each other")));
+            return Err(Error::usage(format!(
+                "--interval is shorter than one {unit}: rows would overwrite each other"
+            )));
         }
         let last = self.start / nanos + step * i128::from(self.rows / tables);
         let first = self.start.div_euclid(nanos);
         match (i64::try_from(first), i64::try_from(step), i64::try_from(last)) {
             (Ok(first), Ok(step), Ok(_)) => Ok(Shape { rows: self.rows, tables, seed: self.seed, first, step, unit }),
-            _ => Err(Error::usage(format!("the times leave the range of 64 bits of {unit}: use a coarser --precision"))),
+            _ => {
+                Err(Error::usage(format!("the times leave the range of 64 bits of {unit}: use a coarser --precision")))
+            }
         }
     }
 

@@ -5,8 +5,8 @@
 
 use crate::data::{DataSet, Shape, Texts, bug, dictionary, text_field};
 use arrow_array::{
-    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
-    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
+    ArrayRef, BinaryArray, BooleanArray, Decimal128Array, Float32Array, Float64Array, Int8Array, Int16Array,
+    Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMillisecondArray,
     TimestampNanosecondArray, TimestampSecondArray, UInt8Array, UInt16Array, UInt32Array, UInt64Array,
 };
 use arrow_schema::{Schema, SchemaRef};
@@ -18,9 +18,34 @@ use std::sync::Arc;
 
 /// What breaks naive text formats: separators, quotes, escapes, line ends, sentinels, other planes of Unicode.
 pub const STRINGS: [&str; 28] = [
-    "plain", "", " ", "two words", "a,b", "a=b", "\"quoted\"", "it's", "back\\slash", "trailing\\", "double\\\\", "a\\,b",
-    "line\nfeed", "cr\rlf\r\n", "tab\there", "NULL", "null", "\\N", "NaN", "0", "-1", "true", "#hash", "{\"a\":[1,2]}",
-    "grüße", "日本語", "🦀 astral 𝄞", "\u{fffd}\u{200b}",
+    "plain",
+    "",
+    " ",
+    "two words",
+    "a,b",
+    "a=b",
+    "\"quoted\"",
+    "it's",
+    "back\\slash",
+    "trailing\\",
+    "double\\\\",
+    "a\\,b",
+    "line\nfeed",
+    "cr\rlf\r\n",
+    "tab\there",
+    "NULL",
+    "null",
+    "\\N",
+    "NaN",
+    "0",
+    "-1",
+    "true",
+    "#hash",
+    "{\"a\":[1,2]}",
+    "grüße",
+    "日本語",
+    "🦀 astral 𝄞",
+    "\u{fffd}\u{200b}",
 ];
 
 /// Tag values of the sub-tables in turn: what line protocol can hold, then what it cannot.
@@ -36,19 +61,45 @@ const TAGS: [Option<&str>; 8] = [
 ];
 
 const FLOATS: [Option<f32>; 14] = [
-    Some(0.0), Some(-0.0), Some(0.1), Some(-1.5), Some(28.1887302), Some(1e-7), Some(16_777_217.0), Some(f32::MAX),
-    Some(f32::MIN), Some(f32::MIN_POSITIVE), Some(1e-45), None, Some(f32::NAN), Some(f32::INFINITY),
+    Some(0.0),
+    Some(-0.0),
+    Some(0.1),
+    Some(-1.5),
+    Some(28.1887302),
+    Some(1e-7),
+    Some(16_777_217.0),
+    Some(f32::MAX),
+    Some(f32::MIN),
+    Some(f32::MIN_POSITIVE),
+    Some(1e-45),
+    None,
+    Some(f32::NAN),
+    Some(f32::INFINITY),
 ];
 
 const DOUBLES: [Option<f64>; 15] = [
-    Some(0.0), Some(-0.0), Some(0.1), Some(-1.5), Some(1.0 / 3.0), Some(1e300), Some(1e21), Some(123_456_789.125),
-    Some(f64::MAX), Some(f64::MIN), Some(f64::MIN_POSITIVE), Some(5e-324), None, Some(f64::NAN), Some(f64::NEG_INFINITY),
+    Some(0.0),
+    Some(-0.0),
+    Some(0.1),
+    Some(-1.5),
+    Some(1.0 / 3.0),
+    Some(1e300),
+    Some(1e21),
+    Some(123_456_789.125),
+    Some(f64::MAX),
+    Some(f64::MIN),
+    Some(f64::MIN_POSITIVE),
+    Some(5e-324),
+    None,
+    Some(f64::NAN),
+    Some(f64::NEG_INFINITY),
 ];
 
 /// The extremes of an integer type, some ordinary values, NULL.
 macro_rules! integers {
     ($array:ty, $int:ty, $rows:expr, $pace:expr) => {{
-        let pool: [Option<$int>; 7] = [Some(0), Some(1), Some(<$int>::MAX), Some(<$int>::MIN), None, Some(42), Some(<$int>::MAX - 1)];
+        let pool: [Option<$int>; 7] =
+            [Some(0), Some(1), Some(<$int>::MAX), Some(<$int>::MIN), None, Some(42), Some(<$int>::MAX - 1)];
         Arc::new(<$array>::from_iter($rows.map(|row| pick(&pool, row, $pace)))) as ArrayRef
     }};
 }
@@ -101,7 +152,13 @@ impl Edge {
     }
 
     fn times(&self, rows: std::ops::Range<u64>) -> ArrayRef {
-        let pool = [Some(0), Some(-1), Some(self.shape.first), None, Some(253_402_300_799 * self.shape.unit.per_second().min(1_000_000))];
+        let pool = [
+            Some(0),
+            Some(-1),
+            Some(self.shape.first),
+            None,
+            Some(253_402_300_799 * self.shape.unit.per_second().min(1_000_000)),
+        ];
         let pool: Vec<Option<i64>> = pool.to_vec();
         let values = rows.map(|row| pick(&pool, row, 3));
         match self.shape.unit {
@@ -122,9 +179,11 @@ impl DataSet for Edge {
         let shape = &self.shape;
         let rows = from..from + count as u64;
         let r = || rows.clone();
-        let decimals = [Some(0), Some(1), Some(-1), Some(1_234_500), Some(10_i128.pow(20) - 1), Some(1 - 10_i128.pow(20)), None];
+        let decimals =
+            [Some(0), Some(1), Some(-1), Some(1_234_500), Some(10_i128.pow(20) - 1), Some(1 - 10_i128.pow(20)), None];
         let decimal = Decimal128Array::from_iter(r().map(|row| pick(&decimals, row, 5)));
-        let binaries: [Option<&[u8]>; 5] = [Some(b"\x00\xff\x7f\x80"), Some(b""), Some(b"text"), None, Some(b"\x0a\x0d\x22\x5c")];
+        let binaries: [Option<&[u8]>; 5] =
+            [Some(b"\x00\xff\x7f\x80"), Some(b""), Some(b"text"), None, Some(b"\x0a\x0d\x22\x5c")];
         let geometries = [Some(point(1.0, 2.0)), Some(point(-0.0, f64::MAX)), None];
         let texts: Vec<Option<&str>> = STRINGS.iter().map(|s| Some(*s)).chain([None]).collect();
         let bools = [Some(true), Some(false), None];
@@ -148,7 +207,9 @@ impl DataSet for Edge {
             Arc::new(BinaryArray::from_iter(r().map(|row| geometries[(row % 3) as usize]))),
             self.times(r()),
             self.tags.column(r(), |row| shape.table(row) % TAGS.len() as u64)?,
-            Arc::new(Int32Array::from_iter(r().map(|row| (shape.table(row) % 5 != 4).then_some(shape.table(row) as i32 - 2)))),
+            Arc::new(Int32Array::from_iter(
+                r().map(|row| (shape.table(row) % 5 != 4).then_some(shape.table(row) as i32 - 2)),
+            )),
             Arc::new(BooleanArray::from_iter(r().map(|row| bools[(shape.table(row) % 3) as usize]))),
         ];
         RecordBatch::try_new(self.schema.clone(), columns).map_err(bug)
@@ -250,7 +311,9 @@ impl DataSet for JsonTag {
         let columns: Vec<ArrayRef> = vec![
             shape.times(from, count),
             self.tables.column(rows.clone(), |row| shape.table(row))?,
-            Arc::new(Float64Array::from_iter_values(rows.clone().map(|row| shape.below(row, 1, 1_000_000) as f64 / 1000.0))),
+            Arc::new(Float64Array::from_iter_values(
+                rows.clone().map(|row| shape.below(row, 1, 1_000_000) as f64 / 1000.0),
+            )),
             Arc::new(StringArray::from_iter(rows.map(info))),
         ];
         RecordBatch::try_new(self.schema.clone(), columns).map_err(bug)

@@ -50,7 +50,12 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let kept: Vec<usize> = (0..schema.fields().len()).filter(|i| !args.no_table || *i != 1).collect();
     let schema = std::sync::Arc::new(schema.project(&kept).map_err(data::bug)?);
     let output = Output::create(args.output.output.as_deref())?.counting(run.counter("bytes"));
-    let options = WriteOptions { to: args.format(), end_mark: args.end_mark.end_mark, compression: args.compression(), ..WriteOptions::default() };
+    let options = WriteOptions {
+        to: args.format(),
+        end_mark: args.end_mark.end_mark,
+        compression: args.compression(),
+        ..WriteOptions::default()
+    };
     let mut writer = format::create(output, Output::finish, schema, options)?;
     run.expect_rows(shape.rows);
     let (rows, stop) = (run.counter("rows"), run.stop());

@@ -8,9 +8,8 @@ use rows::role::{self, Role};
 use std::sync::Arc;
 
 /// Ten places; two have a blank, which line protocol must escape.
-const LOCATIONS: [&str; 10] = [
-    "Beijing", "Shanghai", "Shenzhen", "New York", "Berlin", "Lagos", "San Francisco", "Paris", "Tokyo", "Lima",
-];
+const LOCATIONS: [&str; 10] =
+    ["Beijing", "Shanghai", "Shenzhen", "New York", "Berlin", "Lagos", "San Francisco", "Paris", "Tokyo", "Lima"];
 
 /// ts, temperature, humidity, pressure, status; tags location and device_id. The tags name the sub-table.
 pub struct Sensors {

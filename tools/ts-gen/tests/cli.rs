@@ -58,8 +58,21 @@ fn a_composite_key_tells_rows_of_one_instant_apart() {
 fn edge_holds_null_and_the_extremes_of_every_type() {
     let text = generate(&["edge", "--rows", "2000"]);
     for value in [
-        "-128", "32767", "-2147483648", "9223372036854775807", "18446744073709551615", "NaN", "inf", "-inf", "1e-45", "5e-324",
-        "9999999999999999.9999", "\"\"", "🦀 astral 𝄞", "trailing\\", "9999-12-31T23:59:59.000000Z",
+        "-128",
+        "32767",
+        "-2147483648",
+        "9223372036854775807",
+        "18446744073709551615",
+        "NaN",
+        "inf",
+        "-inf",
+        "1e-45",
+        "5e-324",
+        "9999999999999999.9999",
+        "\"\"",
+        "🦀 astral 𝄞",
+        "trailing\\",
+        "9999-12-31T23:59:59.000000Z",
     ] {
         assert!(text.contains(value), "{value} does not occur");
     }

@@ -9,7 +9,10 @@ const RULES: Rules = Rules { unsigned: true, reserved_tags: true, unit: 1, now: 
 
 /// Bytes that mean something in line protocol, and a few that do not.
 fn odd_bytes() -> impl Strategy<Value = Vec<u8>> {
-    prop::collection::vec(prop::sample::select(b"ab,,  ==\"\"\\\\\n\n\t\r#019-+.eEiutTfFnN\x00\xff\xc3".to_vec()), 0..120)
+    prop::collection::vec(
+        prop::sample::select(b"ab,,  ==\"\"\\\\\n\n\t\r#019-+.eEiutTfFnN\x00\xff\xc3".to_vec()),
+        0..120,
+    )
 }
 
 fn values() -> impl Strategy<Value = Value<'static>> {

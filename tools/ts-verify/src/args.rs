@@ -247,7 +247,11 @@ impl MapArgs {
         let rename = self.rename.iter().map(|text| pair("--rename", "OLD=NEW", text)).collect::<Result<_>>()?;
         Ok(Mapping {
             measurement: self.measurement.clone().filter(|text| !text.starts_with(COLUMN)),
-            measurement_column: self.measurement.as_deref().and_then(|text| text.strip_prefix(COLUMN)).map(str::to_owned),
+            measurement_column: self
+                .measurement
+                .as_deref()
+                .and_then(|text| text.strip_prefix(COLUMN))
+                .map(str::to_owned),
             key_as: self.key_as,
             time: self.time.clone(),
             tags: self.tags.clone(),
@@ -299,7 +303,12 @@ impl EqualArgs {
 impl ReadArgs {
     /// How an input is read; `from` wins over the common format.
     pub fn settings(&self, from: Option<Format>) -> Settings {
-        Settings { from: from.or(self.from), precision: self.lp_precision, dialect: self.lp_dialect, end_mark: self.end_mark.end_mark }
+        Settings {
+            from: from.or(self.from),
+            precision: self.lp_precision,
+            dialect: self.lp_dialect,
+            end_mark: self.end_mark.end_mark,
+        }
     }
 }
 

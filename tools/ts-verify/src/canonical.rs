@@ -106,7 +106,13 @@ fn float(out: &mut Vec<u8>, value: f64, tag: u8, rules: Rules) {
     const I64: f64 = 9_223_372_036_854_775_808.0;
     const I128: f64 = 170_141_183_460_469_231_731_687_303_715_884_105_728.0;
     if !value.is_finite() {
-        let which = if value.is_nan() { 0 } else if value > 0.0 { 1 } else { 2 };
+        let which = if value.is_nan() {
+            0
+        } else if value > 0.0 {
+            1
+        } else {
+            2
+        };
         return out.extend_from_slice(&[NON_FINITE, which]);
     }
     let negative_zero = value == 0.0 && value.is_sign_negative();
@@ -391,7 +397,10 @@ mod tests {
         assert_eq!(num(Num::Double(-0.0), Form::Own, STRICT), num(Num::Double(0.0), Form::Own, STRICT));
         let quiet = f64::from_bits(0x7ff8_0000_0000_0001);
         assert_eq!(num(Num::Double(quiet), Form::Own, VALUE), num(Num::Single(f32::NAN), Form::Own, VALUE));
-        assert_ne!(num(Num::Double(f64::INFINITY), Form::Own, VALUE), num(Num::Double(f64::NEG_INFINITY), Form::Own, VALUE));
+        assert_ne!(
+            num(Num::Double(f64::INFINITY), Form::Own, VALUE),
+            num(Num::Double(f64::NEG_INFINITY), Form::Own, VALUE)
+        );
     }
 
     /// A float column widened bit by bit and one that went through its shortest text meet again as f32 (and only so).
@@ -405,7 +414,11 @@ mod tests {
                 continue;
             }
             let shortest: f64 = value.to_string().parse().unwrap();
-            assert_eq!(num(Num::Double(shortest), Form::Single, VALUE), num(Num::Single(value), Form::Own, VALUE), "{value}");
+            assert_eq!(
+                num(Num::Double(shortest), Form::Single, VALUE),
+                num(Num::Single(value), Form::Own, VALUE),
+                "{value}"
+            );
         }
         assert_ne!(num(Num::Double(0.1), Form::Own, VALUE), num(Num::Single(0.1), Form::Own, VALUE));
     }

@@ -65,7 +65,9 @@ impl Class {
     pub fn of(a: Option<&[u8]>, b: Option<&[u8]>) -> Option<Class> {
         match (a, b) {
             (Some(value), None) | (None, Some(value)) if value.first() == Some(&NON_FINITE) => Some(Class::NonFinite),
-            (Some([STRING, a @ ..]), Some([STRING, b @ ..])) if a.len() != b.len() && (a.starts_with(b) || b.starts_with(a)) => {
+            (Some([STRING, a @ ..]), Some([STRING, b @ ..]))
+                if a.len() != b.len() && (a.starts_with(b) || b.starts_with(a)) =>
+            {
                 Some(Class::StringTruncated)
             }
             (Some(a), Some(b)) if through_float(a, b) || through_float(b, a) => Some(Class::IntPrecision),
@@ -111,7 +113,8 @@ impl Classes {
             let (name, limit) = match text.split_once(':') {
                 Some((name, "*")) => (name, u64::MAX),
                 Some((name, limit)) => {
-                    let limit = limit.parse().map_err(|_| Error::usage(format!("--allow {text}: '{limit}' is no number")))?;
+                    let limit =
+                        limit.parse().map_err(|_| Error::usage(format!("--allow {text}: '{limit}' is no number")))?;
                     (name, limit)
                 }
                 None => (text.as_str(), u64::MAX),
@@ -157,7 +160,10 @@ impl Classes {
         let mut map = Map::new();
         for class in Class::ALL {
             if self.counts[class as usize] > 0 {
-                map.insert(class.name().into(), json!({ "count": self.counts[class as usize], "allowed": self.within(class) }));
+                map.insert(
+                    class.name().into(),
+                    json!({ "count": self.counts[class as usize], "allowed": self.within(class) }),
+                );
             }
         }
         Value::Object(map)
@@ -197,6 +203,8 @@ mod tests {
         classes.add(Class::NonFinite, 1);
         assert_eq!(classes.violations(), ["3 nan_inf"]);
         assert!(!Classes::new(&[], true).unwrap().allows(Class::AllNullRow));
-        assert!(Classes::new(&["nonsense".into()], false).is_err() && Classes::new(&["nan_inf:x".into()], false).is_err());
+        assert!(
+            Classes::new(&["nonsense".into()], false).is_err() && Classes::new(&["nan_inf:x".into()], false).is_err()
+        );
     }
 }

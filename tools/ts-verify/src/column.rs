@@ -17,7 +17,9 @@ use std::io::Write as _;
 /// [`values`] and [`texts`] know. `keep_dictionary`: a `Dictionary(Int32, Utf8)` stays one.
 pub fn plain(array: &ArrayRef, keep_dictionary: bool) -> Result<ArrayRef> {
     let target = match array.data_type() {
-        DataType::Dictionary(keys, values) if keep_dictionary && **keys == DataType::Int32 && **values == DataType::Utf8 => {
+        DataType::Dictionary(keys, values)
+            if keep_dictionary && **keys == DataType::Int32 && **values == DataType::Utf8 =>
+        {
             return Ok(array.clone());
         }
         DataType::Dictionary(_, values) => return plain(&cast(array, values)?, keep_dictionary),
@@ -31,8 +33,9 @@ pub fn plain(array: &ArrayRef, keep_dictionary: bool) -> Result<ArrayRef> {
 }
 
 fn cast(array: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
-    arrow_cast::cast(array, target)
-        .map_err(|error| Error::caused(Kind::Malformed, format!("cannot read {} as {target}", array.data_type()), error))
+    arrow_cast::cast(array, target).map_err(|error| {
+        Error::caused(Kind::Malformed, format!("cannot read {} as {target}", array.data_type()), error)
+    })
 }
 
 /// A buffer for one hashed message: a head of fixed length that the callback fills, then the value.

@@ -38,7 +38,12 @@ impl Header {
     /// Of a digest made from this layout.
     pub fn new(layout: &Layout, options: Options) -> Header {
         let head = |tag: bool| {
-            move |column: &Column| ColumnHead { name: column.name.clone(), tag, declared: column.declared, form: column.form }
+            move |column: &Column| ColumnHead {
+                name: column.name.clone(),
+                tag,
+                declared: column.declared,
+                form: column.form,
+            }
         };
         Header {
             options,
@@ -131,7 +136,15 @@ pub fn write(out: &mut impl Write, header: &Header, digest: &Digest) -> Result<(
         entries += 1;
         put(format!(
             "{}\t{}\t{}\t{}\t{:032x}\t{}\t{:032x}\t{}\t{}\n",
-            line.label, line.bucket, line.cells, line.rows, line.sum, line.odd_cells, line.odd_sum, line.first, line.last
+            line.label,
+            line.bucket,
+            line.cells,
+            line.rows,
+            line.sum,
+            line.odd_cells,
+            line.odd_sum,
+            line.first,
+            line.last
         ))?;
     }
     let c = &digest.counts;
@@ -153,9 +166,8 @@ fn sorted(digest: &Digest) -> Vec<u32> {
         rank[number as usize] = place as u32;
     }
     let entries = &digest.entries;
-    let mut numbers: Vec<u32> = (0..entries.len() as u32)
-        .filter(|n| entries[*n as usize].cells + entries[*n as usize].odd_cells > 0)
-        .collect();
+    let mut numbers: Vec<u32> =
+        (0..entries.len() as u32).filter(|n| entries[*n as usize].cells + entries[*n as usize].odd_cells > 0).collect();
     numbers.sort_by_key(|n| (rank[entries[*n as usize].series as usize], entries[*n as usize].bucket));
     numbers
 }
@@ -246,7 +258,10 @@ impl FileCursor {
     }
 
     fn cut(&self) -> Error {
-        Error::new(Kind::Incomplete, format!("{} ends after line {} without its trailer: it was cut", self.name, self.line - 1))
+        Error::new(
+            Kind::Incomplete,
+            format!("{} ends after line {} without its trailer: it was cut", self.name, self.line - 1),
+        )
     }
 
     fn malformed(&self, what: &str) -> Error {

@@ -82,9 +82,7 @@ pub fn need_tag(a: Type, b: Type) -> Option<Form> {
         (
             Type::Float | Type::Double | Type::Boolean | Type::Decimal(..) | Type::Timestamp(_) | Type::Json,
             Type::String,
-        ) => {
-            Some(Form::natural(typed))
-        }
+        ) => Some(Form::natural(typed)),
         (Type::Float, Type::Double) => Some(Form::Single),
         _ => None,
     };
@@ -139,7 +137,17 @@ mod tests {
 
     #[test]
     fn forms_have_one_spelling() {
-        for form in [Form::Own, Form::Single, Form::Double, Form::Decimal, Form::Boolean, Form::Timestamp(Unit::Us), Form::Hex, Form::Base64, Form::Json] {
+        for form in [
+            Form::Own,
+            Form::Single,
+            Form::Double,
+            Form::Decimal,
+            Form::Boolean,
+            Form::Timestamp(Unit::Us),
+            Form::Hex,
+            Form::Base64,
+            Form::Json,
+        ] {
             assert_eq!(form.to_string().parse::<Form>().unwrap(), form);
         }
         assert!("timestamp".parse::<Form>().is_err());

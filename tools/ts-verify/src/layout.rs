@@ -267,7 +267,11 @@ impl Layout {
     fn field_to_tag(&mut self, name: &str) {
         if let Some(at) = self.fields.iter().position(|column| column.name == name) {
             let old = self.fields.remove(at);
-            let tag = Column { form: if old.told { old.form } else { Form::Own }, told: old.told, ..column(old.index, &old.name, old.declared, b't') };
+            let tag = Column {
+                form: if old.told { old.form } else { Form::Own },
+                told: old.told,
+                ..column(old.index, &old.name, old.declared, b't')
+            };
             self.tags.push(tag);
             self.tags.sort_by(|a, b| a.name.cmp(&b.name));
         }
@@ -300,7 +304,12 @@ pub struct RoleConflict {
 
 /// Makes two sides readable in the same way. Gives the columns whose types differ, and those whose roles do (which are
 /// tags on both sides afterwards if the mapping allows it).
-pub fn agree(a: &mut Layout, b: &mut Layout, mapping: &Mapping, options: Options) -> (Vec<Agreement>, Vec<RoleConflict>) {
+pub fn agree(
+    a: &mut Layout,
+    b: &mut Layout,
+    mapping: &Mapping,
+    options: Options,
+) -> (Vec<Agreement>, Vec<RoleConflict>) {
     // A CSV does not say its measurement: it has the one that the other side says.
     match (&a.measurement, &b.measurement) {
         (Measurement::Unknown, Measurement::Fixed(_)) => a.measurement = b.measurement.clone(),

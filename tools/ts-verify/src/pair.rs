@@ -220,9 +220,9 @@ fn adopt(mine: Options, digest: Options) -> Result<Options> {
     let mine = if mine.difference(DEFAULTS).is_none() { Options { dedupe: mine.dedupe, ..digest } } else { mine };
     match mine.difference(digest) {
         None => Ok(mine),
-        Some(difference) => {
-            Err(Error::usage(format!("the options and the digest differ: {difference}; leave the options out, they are the digest's")))
-        }
+        Some(difference) => Err(Error::usage(format!(
+            "the options and the digest differ: {difference}; leave the options out, they are the digest's"
+        ))),
     }
 }
 
@@ -233,7 +233,9 @@ fn beside(header: &Header, mut side: Opened, options: Options, mapping: &crate::
     let read = |layout: &mut Layout| {
         for (columns, tags) in [(&mut layout.tags, true), (&mut layout.fields, false)] {
             for column in columns.iter_mut().filter(|column| !column.told) {
-                let Some(other) = header.columns.iter().find(|x| x.tag == tags && x.name == column.name) else { continue };
+                let Some(other) = header.columns.iter().find(|x| x.tag == tags && x.name == column.name) else {
+                    continue;
+                };
                 let needed = need(other.declared, column.declared, options.float32, mapping.bytes.unwrap_or(Form::Hex));
                 let form = if tags { Some(other.form) } else { needed.or(Some(other.form)) };
                 if let Some(form) = form.filter(|form| *form != Form::Own) {

@@ -104,7 +104,9 @@ impl Repairs {
 }
 
 fn replace<const N: usize>(out: &mut Vec<u8>, start: usize, other: impl Fn(u8) -> Option<&'static [u8; N]>) {
-    let Some(at) = out.get(start..).and_then(|text| text.iter().position(|byte| other(*byte).is_some())) else { return };
+    let Some(at) = out.get(start..).and_then(|text| text.iter().position(|byte| other(*byte).is_some())) else {
+        return;
+    };
     let rest = out.split_off(start + at);
     for byte in rest {
         match other(byte) {

@@ -74,7 +74,15 @@ pub struct Report<W: Write> {
 impl<W: Write> Report<W> {
     /// `unit`: the digits of times.
     pub fn new(out: W, form: Out, limit: u64, unit: Unit) -> Self {
-        Report { out: BufWriter::with_capacity(1 << 16, out), form, limit, unit, shown: 0, allowed: 0, counts: [0; Kind::ALL.len()] }
+        Report {
+            out: BufWriter::with_capacity(1 << 16, out),
+            form,
+            limit,
+            unit,
+            shown: 0,
+            allowed: 0,
+            counts: [0; Kind::ALL.len()],
+        }
     }
 
     /// Counts a difference, and shows it unless the limit is reached.
@@ -115,7 +123,9 @@ impl<W: Write> Report<W> {
 
     /// The counts for the summary.
     pub fn counts(&self) -> Value {
-        Value::Object(Kind::ALL.iter().map(|kind| (kind.name().to_owned(), self.counts[*kind as usize].into())).collect())
+        Value::Object(
+            Kind::ALL.iter().map(|kind| (kind.name().to_owned(), self.counts[*kind as usize].into())).collect(),
+        )
     }
 
     /// Writes the last line and gives back the output.
@@ -145,7 +155,10 @@ impl<W: Write> Report<W> {
         let mut map = Map::new();
         map.insert("kind".into(), record.kind.name().into());
         map.insert("series".into(), series);
-        map.insert("ts".into(), record.time.map_or(Value::Null, |time| crate::canonical::instant(time, self.unit).into()));
+        map.insert(
+            "ts".into(),
+            record.time.map_or(Value::Null, |time| crate::canonical::instant(time, self.unit).into()),
+        );
         map.insert("field".into(), record.field.map_or(Value::Null, Value::from));
         map.insert("a".into(), record.a.clone());
         map.insert("b".into(), record.b.clone());

@@ -133,7 +133,8 @@ impl Names {
         };
         let is_single = |name: &String| {
             let mut columns = a.fields.iter().chain(&b.fields).filter(|field| field.name == *name);
-            columns.all(|field| field.form == Form::Single || (field.form == Form::Own && field.declared == Type::Float))
+            columns
+                .all(|field| field.form == Form::Single || (field.form == Form::Own && field.declared == Type::Float))
         };
         Names { a: number(a), b: number(b), single: names.iter().map(is_single).collect(), names }
     }
@@ -149,7 +150,14 @@ impl Names {
     }
 }
 
-fn collect(side: &mut Side, buckets: &[Differing], job: &Job, options: &Options, fields: &[u32], run: &Run) -> Result<Found> {
+fn collect(
+    side: &mut Side,
+    buckets: &[Differing],
+    job: &Job,
+    options: &Options,
+    fields: &[u32],
+    run: &Run,
+) -> Result<Found> {
     let numbers: HashMap<&str, u32> =
         side.digest.table.series.iter().enumerate().map(|(n, series)| (series.label.as_str(), n as u32)).collect();
     let wanted: HashMap<(u32, i64), usize> = buckets
@@ -158,10 +166,8 @@ fn collect(side: &mut Side, buckets: &[Differing], job: &Job, options: &Options,
         .filter_map(|(at, bucket)| Some(((*numbers.get(bucket.label.as_str())?, bucket.bucket), at)))
         .collect();
     // Buckets of one series stand together: the first one's place orders the rows of all.
-    let first: Vec<usize> = buckets
-        .iter()
-        .map(|bucket| buckets.partition_point(|other| other.label < bucket.label))
-        .collect();
+    let first: Vec<usize> =
+        buckets.iter().map(|bucket| buckets.partition_point(|other| other.label < bucket.label)).collect();
     let mut found = Found::new();
     if wanted.is_empty() {
         return Ok(found);
@@ -227,7 +233,9 @@ fn diff<W: Write>(
             report.difference(&Record { kind, series, time: Some(key.1), field, a, b, class, more })
         };
         match (a.get(key), b.get(key)) {
-            (Some(row), None) => put(Kind::Missing, None, whole(row, names), Value::Null, class_of_row(row), Map::new())?,
+            (Some(row), None) => {
+                put(Kind::Missing, None, whole(row, names), Value::Null, class_of_row(row), Map::new())?
+            }
             (None, Some(row)) => put(Kind::Extra, None, Value::Null, whole(row, names), class_of_row(row), Map::new())?,
             (Some(x), Some(y)) => diff_row(x, y, |field, x, y| {
                 let name = names.names.get(field as usize).map(String::as_str);
@@ -264,9 +272,9 @@ fn same_family(a: &[u8], b: &[u8], options: &Options) -> bool {
 }
 
 fn whole(row: &[Cell], names: &Names) -> Value {
-    let cells = row.iter().filter_map(|cell| {
-        Some((names.names.get(cell.field as usize)?.clone(), names.show(cell.field, &cell.value)))
-    });
+    let cells = row
+        .iter()
+        .filter_map(|cell| Some((names.names.get(cell.field as usize)?.clone(), names.show(cell.field, &cell.value))));
     Value::Object(cells.collect())
 }
 

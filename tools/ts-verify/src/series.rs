@@ -179,7 +179,8 @@ impl Table {
         let (keys, sums) = (&mut self.keys, &self.sums);
         crate::column::instants(column, layout.unit.arrow(), |row, exact| {
             let time = if step == 1 { exact } else { exact.div_euclid(step) * step };
-            let inside = options.since.is_none_or(|since| exact >= since) && options.until.is_none_or(|until| exact < until);
+            let inside =
+                options.since.is_none_or(|since| exact >= since) && options.until.is_none_or(|until| exact < until);
             keys[row] = Key { series: 0, hash: sums[row], time, exact, inside };
             Ok(())
         })
@@ -239,10 +240,8 @@ mod tests {
         let window = |w: i128| (0..100).map(move |i| (w * 100 + i) * 1000);
         let mixed: Vec<i128> = [3, 1, 7, 0, 2, 6, 5, 4].into_iter().flat_map(window).collect();
         assert_eq!(first_doubt(&mixed), None);
-        let turns: Vec<i128> = (0..20)
-            .flat_map(|turn| [0, 7].map(|w| window(w).skip(turn * 5).take(5)))
-            .flatten()
-            .collect();
+        let turns: Vec<i128> =
+            (0..20).flat_map(|turn| [0, 7].map(|w| window(w).skip(turn * 5).take(5))).flatten().collect();
         assert_eq!(first_doubt(&turns), None);
     }
 
@@ -260,7 +259,11 @@ mod tests {
                 let at = i128::from(state % (50 + round * 20)) * if round % 2 == 0 { 1 } else { 1_000_000 };
                 let again = seen.again(at);
                 assert!(all.insert(at) || again, "{at} was there before");
-                assert!(seen.runs.len() <= RUNS && seen.runs.windows(2).all(|w| w[0].high < w[1].low), "{:?}", seen.runs);
+                assert!(
+                    seen.runs.len() <= RUNS && seen.runs.windows(2).all(|w| w[0].high < w[1].low),
+                    "{:?}",
+                    seen.runs
+                );
             }
         }
     }

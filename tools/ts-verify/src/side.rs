@@ -79,7 +79,10 @@ pub struct Finished {
 /// Fails (exit 2) for a name in the mapping that no side has: a misspelt option must not pass in silence.
 pub fn check_names(mapping: &Mapping, layouts: &[&Layout]) -> Result<()> {
     let Some((first, others)) = layouts.split_first() else { return Ok(()) };
-    let missing = first.unused(mapping).into_iter().find(|name| others.iter().all(|layout| layout.unused(mapping).contains(name)));
+    let missing = first
+        .unused(mapping)
+        .into_iter()
+        .find(|name| others.iter().all(|layout| layout.unused(mapping).contains(name)));
     match missing {
         None => Ok(()),
         Some(name) => Err(Error::usage(format!("no input has a column {name}, which the options name"))),

@@ -71,7 +71,11 @@ fn missing_and_extra_rows_are_shown_whole() {
         )
     );
     let outcome = rows(&["--out", "text"], &less, &data()).code(1);
-    assert!(outcome.text().starts_with("extra    2024-01-01T02:00:00.000Z -,device=d2 only in b: n=4"), "{}", outcome.text());
+    assert!(
+        outcome.text().starts_with("extra    2024-01-01T02:00:00.000Z -,device=d2 only in b: n=4"),
+        "{}",
+        outcome.text()
+    );
     assert!(outcome.text().ends_with("verdict: different: 1 extra\n"), "{}", outcome.text());
 }
 
@@ -123,7 +127,10 @@ fn digests_travel_and_are_compared_elsewhere() {
     compare("data.csv", "a.digest").code(0);
     let outcome = compare("a.digest", "b.digest").code(1);
     let first = outcome.text().lines().next().unwrap_or_default().to_owned();
-    assert!(first.starts_with(r#"{"kind":"bucket","series":{"tags":{"device":"d1"}},"ts":"2024-01-01T00:00:00Z""#), "{first}");
+    assert!(
+        first.starts_with(r#"{"kind":"bucket","series":{"tags":{"device":"d1"}},"ts":"2024-01-01T00:00:00Z""#),
+        "{first}"
+    );
     assert_eq!(outcome.text().lines().count(), 2, "only the bucket that differs is shown");
     compare("data.csv", "b.digest").code(1);
     let outcome = tool("ts-verify").args(["rows", "a.digest", "data.csv"]).current_dir(directory.path()).run().code(2);
@@ -152,7 +159,9 @@ fn a_cut_or_altered_digest_is_9() {
 fn digests_made_with_other_options_are_refused() {
     let directory = temp_dir();
     std::fs::write(directory.path().join("a"), digest(&[], &data())).unwrap();
-    for options in [&["--bucket", "1d"][..], &["--precision", "s"], &["--numeric", "strict"], &["--since", "2024-01-01"]] {
+    for options in
+        [&["--bucket", "1d"][..], &["--precision", "s"], &["--numeric", "strict"], &["--since", "2024-01-01"]]
+    {
         std::fs::write(directory.path().join("b"), digest(options, &data())).unwrap();
         let outcome = tool("ts-verify").args(["compare", "a", "b"]).current_dir(directory.path()).run().code(2);
         assert!(outcome.stderr.contains("different options"), "{}", outcome.stderr);
@@ -164,7 +173,8 @@ fn digests_made_with_other_options_are_refused() {
 
 #[test]
 fn a_digest_of_the_other_float_is_refused_with_advice() {
-    let (single, double) = ("ts|time,v|float\n2024-01-01T00:00:00Z,0.1\n", "ts|time,v|double\n2024-01-01T00:00:00Z,0.1\n");
+    let (single, double) =
+        ("ts|time,v|float\n2024-01-01T00:00:00Z,0.1\n", "ts|time,v|double\n2024-01-01T00:00:00Z,0.1\n");
     rows(&[], single, double).code(0);
     rows(&["--float32", "never"], single, double).code(1);
     let directory = temp_dir();
@@ -226,7 +236,13 @@ fn finding_5_a_cut_side_is_never_a_shorter_side() {
     for cut in (0..whole.len()).step_by(97).chain([whole.len() - 8, whole.len() - 4, whole.len() - 1]) {
         write("b.arrow", &whole[..cut]);
         let outcome = run(&["compare"], "a.arrow", "b.arrow");
-        assert!(matches!(outcome.code, 3 | 9), "cut at {cut} of {}: exit {}: {}", whole.len(), outcome.code, outcome.stderr);
+        assert!(
+            matches!(outcome.code, 3 | 9),
+            "cut at {cut} of {}: exit {}: {}",
+            whole.len(),
+            outcome.code,
+            outcome.stderr
+        );
         assert!(outcome.stdout.is_empty(), "a verdict on a cut stream: {}", outcome.text());
     }
     write("b.arrow", &whole[..whole.len() - 8]);

@@ -18,7 +18,8 @@ fn values(rows: &[(&str, &str)]) -> String {
 #[test]
 fn the_last_of_several_values_counts_unless_told_otherwise() {
     let file = values(&[("01", "1"), ("02", "5"), ("01", "2"), ("03", "5"), ("01", "3")]);
-    let (last, first) = (values(&[("01", "3"), ("02", "5"), ("03", "5")]), values(&[("01", "1"), ("02", "5"), ("03", "5")]));
+    let (last, first) =
+        (values(&[("01", "3"), ("02", "5"), ("03", "5")]), values(&[("01", "1"), ("02", "5"), ("03", "5")]));
     let outcome = rows(&[], &file, &last).code(0);
     assert!(outcome.text().contains(r#""duplicate_lww":{"count":2,"allowed":true}"#), "{}", outcome.text());
     rows(&[], &file, &first).code(1);
@@ -41,7 +42,11 @@ fn the_last_of_several_values_counts_unless_told_otherwise() {
 #[test]
 fn duplicates_are_resolved_in_parts_where_memory_is_short() {
     // Every row twice, far apart, the second time with another value.
-    let once = |value: usize| (0..4_000).map(move |i| format!("2024-01-01T{:02}:{:02}:{:02}Z,d{},{}\n", i / 3600, i / 60 % 60, i % 60, i % 5, i + value));
+    let once = |value: usize| {
+        (0..4_000).map(move |i| {
+            format!("2024-01-01T{:02}:{:02}:{:02}Z,d{},{}\n", i / 3600, i / 60 % 60, i % 60, i % 5, i + value)
+        })
+    };
     let head = "ts|time,device|tag,v|long\n".to_owned();
     let twice = head.clone() + &once(0).chain(once(1)).collect::<String>();
     let new = head.clone() + &once(1).collect::<String>();
@@ -110,7 +115,8 @@ fn nan_is_allowed_by_name_and_hides_nothing_else() {
 
 #[test]
 fn truncated_texts_and_rounded_integers() {
-    let one = |kind: &str, value: &str| format!("ts|time,v|{kind}\n2024-01-01T00:00:00Z,{value}\n2024-01-01T00:00:01Z,7\n");
+    let one =
+        |kind: &str, value: &str| format!("ts|time,v|{kind}\n2024-01-01T00:00:00Z,{value}\n2024-01-01T00:00:01Z,7\n");
     let (long, short) = (one("string", "abcdef"), one("string", "abc"));
     let outcome = rows(&[], &long, &short).code(1);
     assert!(outcome.text().contains(r#""class":"string_truncated""#), "{}", outcome.text());
@@ -202,7 +208,18 @@ fn typed_tags_are_compared_as_the_encoders_write_them() {
 #[test]
 fn large_buckets_are_looked_at_in_parts() {
     let text = |odd: usize| {
-        let body: String = (0..3_000).map(|i| format!("2024-01-01T00:{:02}:{:02}.{:03}Z,d{},{}\n", i / 60 % 60, i % 60, i / 3600, i % 2, if i == odd { 1_000_000 } else { i })).collect();
+        let body: String = (0..3_000)
+            .map(|i| {
+                format!(
+                    "2024-01-01T00:{:02}:{:02}.{:03}Z,d{},{}\n",
+                    i / 60 % 60,
+                    i % 60,
+                    i / 3600,
+                    i % 2,
+                    if i == odd { 1_000_000 } else { i }
+                )
+            })
+            .collect();
         format!("ts|time,device|tag,v|long\n{body}")
     };
     for rows_max in ["1", "100", "1000", "100000"] {
@@ -220,10 +237,12 @@ fn the_edge_set_survives_line_protocol_but_for_named_classes() {
     let run = |script: &str| shell(script).current_dir(directory.path()).run();
     run("ts-gen edge --rows 400 -q -o edge.arrow").code(0);
     for format in ["csv", "parquet"] {
-        run(&format!("ts-gen edge --rows 400 -q -o edge.{format}; ts-verify rows --strict edge.arrow edge.{format}")).code(0);
+        run(&format!("ts-gen edge --rows 400 -q -o edge.{format}; ts-verify rows --strict edge.arrow edge.{format}"))
+            .code(0);
     }
     // Unsigned and decimal values are kept to the last digit; NaN and infinities are dropped, one tag is repaired.
-    run("lp-encode edge.arrow --dialect v2 --decimal string --nan drop --trailing-backslash space -q -o edge.lp").code(0);
+    run("lp-encode edge.arrow --dialect v2 --decimal string --nan drop --trailing-backslash space -q -o edge.lp")
+        .code(0);
     let verify = "ts-verify rows edge.arrow edge.lp --lp-dialect v2";
     run(verify).code(1);
     let repaired = format!("{verify} --trailing-backslash space");
@@ -235,8 +254,13 @@ fn the_edge_set_survives_line_protocol_but_for_named_classes() {
     assert!(report.contains(r#""c_decimal":{"a":"decimal(20,4)","b":"string","as":"decimal"}"#), "{report}");
     // Unsigned values as floats lose digits, and are named.
     run("lp-encode edge.arrow --dialect v1 --decimal string --nan drop --uint float --newline space --trailing-backslash strip -q -o v1.lp").code(0);
-    let verify = "ts-verify rows edge.arrow v1.lp --lp-dialect v1 --newline space --trailing-backslash strip --allow nan_inf";
+    let verify =
+        "ts-verify rows edge.arrow v1.lp --lp-dialect v1 --newline space --trailing-backslash strip --allow nan_inf";
     let outcome = run(verify).code(1);
-    assert!(outcome.stderr.contains("not allowed: ") && outcome.stderr.contains(" int_precision"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("not allowed: ") && outcome.stderr.contains(" int_precision"),
+        "{}",
+        outcome.stderr
+    );
     run(&format!("{verify},int_precision")).code(0);
 }

@@ -37,7 +37,16 @@ impl Table {
                 ]);
             }
         }
-        let head = vec!["ts|time", "device|tag", "site|tag", "temp|double", "hum|float", "n|long", "note|string", "ok|boolean"];
+        let head = vec![
+            "ts|time",
+            "device|tag",
+            "site|tag",
+            "temp|double",
+            "hum|float",
+            "n|long",
+            "note|string",
+            "ok|boolean",
+        ];
         Table { head, rows }
     }
 
@@ -104,7 +113,11 @@ fn same_text(what: &str, options: &[&str], a: &str, b: &str) {
 
 /// The kinds of the records of a report.
 fn kinds(report: &str) -> Vec<&str> {
-    report.lines().filter_map(|line| line.strip_prefix(r#"{"kind":""#)?.split('"').next()).filter(|kind| *kind != "summary").collect()
+    report
+        .lines()
+        .filter_map(|line| line.strip_prefix(r#"{"kind":""#)?.split('"').next())
+        .filter(|kind| *kind != "summary")
+        .collect()
 }
 
 #[test]
@@ -147,7 +160,8 @@ fn swapped_columns_and_values() {
     let table = Table::new();
     let report = differs("swapped columns", &[], &table.text(), &table.with(|table| table.head.swap(TEMP, HUM)));
     assert!(report.contains(r#""field":"temp""#) && report.contains(r#""field":"hum""#));
-    let report = differs("values swapped in one row", &[], &table.text(), &table.with(|table| table.rows[9].swap(TEMP, HUM)));
+    let report =
+        differs("values swapped in one row", &[], &table.text(), &table.with(|table| table.rows[9].swap(TEMP, HUM)));
     assert_eq!(kinds(&report), ["changed", "changed"], "{report}");
     let moved = table.with(|table| {
         // Rows 30 and 33 are neighbours in time of one device.
@@ -179,12 +193,23 @@ fn names_and_tags() {
     let table = Table::new();
     differs("a tag renamed", &[], &table.text(), &table.with(|table| table.head[DEVICE] = "Device|tag"));
     differs("a field renamed", &[], &table.text(), &table.with(|table| table.head[TEMP] = "Temp|double"));
-    same_text("named alike again", &["--rename", "Temp=temp"], &table.text(), &table.with(|table| table.head[TEMP] = "Temp|double"));
+    same_text(
+        "named alike again",
+        &["--rename", "Temp=temp"],
+        &table.text(),
+        &table.with(|table| table.head[TEMP] = "Temp|double"),
+    );
     differs("a tag's value", &[], &table.text(), &table.with(|table| table.rows[5][DEVICE].push(' ')));
     differs("a tag lost", &[], &table.text(), &table.with(|table| table.head[DEVICE] = "device|ignore:string"));
-    let report = differs("a tag became a field", &[], &table.text(), &table.with(|table| table.head[2] = "site|string"));
+    let report =
+        differs("a tag became a field", &[], &table.text(), &table.with(|table| table.head[2] = "site|string"));
     assert!(report.contains(r#""field":"site","a":"tag","b":"field","class":"tag_field_role""#), "{report}");
-    same_text("said to be a tag", &["--tag", "site"], &table.text(), &table.with(|table| table.head[2] = "site|string"));
+    same_text(
+        "said to be a tag",
+        &["--tag", "site"],
+        &table.text(),
+        &table.with(|table| table.head[2] = "site|string"),
+    );
     let options = ["--allow", "tag_field_role"];
     let directory = temp_dir();
     let (x, y) = (directory.path().join("a.csv"), directory.path().join("b.csv"));
@@ -242,7 +267,8 @@ fn finding_2_no_separator_and_no_sentinel() {
 #[test]
 fn finding_3_sums_not_xor() {
     let table = |rows: usize, hour: usize| {
-        let body: String = (0..rows).map(|i| format!("2024-01-01T{:02}:{:02}:{:02}Z,{i}\n", hour, i / 60, i % 60)).collect();
+        let body: String =
+            (0..rows).map(|i| format!("2024-01-01T{:02}:{:02}:{:02}Z,{i}\n", hour, i / 60, i % 60)).collect();
         format!("ts|time,v|long\n{body}")
     };
     for rows in [1, 2, 4, 10, 60, 61, 64] {
@@ -276,7 +302,8 @@ fn finding_4_float_columns_meet_as_f32() {
     differs("two doubles are not rounded", &[], &shortest, &widened);
     same_text("unless told", &["--float32", "hum"], &shortest, &widened);
     // The next f32 is another value.
-    let next = table.with(|table| table.rows[3][HUM] = table.rows[3][HUM].parse::<f32>().unwrap().next_up().to_string());
+    let next =
+        table.with(|table| table.rows[3][HUM] = table.rows[3][HUM].parse::<f32>().unwrap().next_up().to_string());
     let report = differs("one f32 ulp", &["--float32", "hum"], &next, &widened);
     assert!(report.contains(r#""field":"hum","a":41.000004,"b":41}"#), "f32 values are shown as such: {report}");
 }
@@ -291,7 +318,10 @@ fn types_of_values() {
         }
     }
     let report = differs("number and text", &[], &one("long", "5"), &one("string", "5"));
-    assert!(report.contains(r#""kind":"type""#) && report.contains(r#""a_type":"integer","b_type":"string""#), "{report}");
+    assert!(
+        report.contains(r#""kind":"type""#) && report.contains(r#""a_type":"integer","b_type":"string""#),
+        "{report}"
+    );
     differs("boolean and text", &[], &one("boolean", "true"), &one("string", "true"));
     differs("boolean and number", &[], &one("boolean", "true"), &one("long", "1"));
     // What another system had to make of a type is read as that type, and said.
@@ -341,7 +371,9 @@ fn what_is_no_damage_is_not_reported() {
         table.head[5] = "n|double";
         for row in &mut table.rows {
             row[5] = format!("{}.0e0", row[5]);
-            row[TEMP] = format!("{}e-2", row[TEMP].parse::<f64>().unwrap() * 100.0).parse::<f64>().map_or(String::new(), |_| format!("{:e}", row[TEMP].parse::<f64>().unwrap()));
+            row[TEMP] = format!("{}e-2", row[TEMP].parse::<f64>().unwrap() * 100.0)
+                .parse::<f64>()
+                .map_or(String::new(), |_| format!("{:e}", row[TEMP].parse::<f64>().unwrap()));
         }
     });
     same_text("numbers spelled otherwise", &[], &text, &spelled);

@@ -41,7 +41,13 @@ fn value(random: &mut Random, kind: &str) -> String {
             1 => ((1i64 << 53) + small).to_string(),
             _ => small.to_string(),
         },
-        "ulong" => if random.one_in(4) { u64::MAX.to_string() } else { small.unsigned_abs().to_string() },
+        "ulong" => {
+            if random.one_in(4) {
+                u64::MAX.to_string()
+            } else {
+                small.unsigned_abs().to_string()
+            }
+        }
         "double" => match random.below(8) {
             0 => "NaN".into(),
             1 => "-inf".into(),
@@ -182,9 +188,21 @@ fn the_oracle_agrees() {
             run = run.arg(format!("--{name}")).arg(value);
         }
         let outcome = run.args(["a.csv", "b.csv"]).run();
-        let files = || format!("{options:?}\n{}\n{}", std::fs::read_to_string(path.join("a.csv")).unwrap(), std::fs::read_to_string(path.join("b.csv")).unwrap());
+        let files = || {
+            format!(
+                "{options:?}\n{}\n{}",
+                std::fs::read_to_string(path.join("a.csv")).unwrap(),
+                std::fs::read_to_string(path.join("b.csv")).unwrap()
+            )
+        };
         let report = outcome.text();
-        assert_eq!(i64::from(outcome.code), expected["code"].as_i64().unwrap(), "{expected}\n{}\n{report}\n{}", outcome.stderr, files());
+        assert_eq!(
+            i64::from(outcome.code),
+            expected["code"].as_i64().unwrap(),
+            "{expected}\n{}\n{report}\n{}",
+            outcome.stderr,
+            files()
+        );
         let summary: Value = serde_json::from_str(report.lines().last().unwrap()).unwrap();
         let sizes = [&summary["a"]["cells"], &summary["b"]["cells"]];
         assert_eq!(Value::from(sizes.map(Clone::clone).to_vec()), expected["cells"], "{}", files());

@@ -106,5 +106,10 @@ pub fn same_rows(outcome: &Outcome, expected: &str) {
 /// A meters CSV as td-dump prints it: tags before fields, as they are already.
 pub fn column_names(csv: &str) -> String {
     let header = rows(csv).0;
-    header.split(',').filter_map(|cell| cell.trim_matches('"').split_once('|')).map(|(name, _)| name).collect::<Vec<_>>().join(",")
+    header
+        .split(',')
+        .filter_map(|cell| cell.trim_matches('"').split_once('|'))
+        .map(|(name, _)| name)
+        .collect::<Vec<_>>()
+        .join(",")
 }
