@@ -21,7 +21,7 @@ pub trait Outside {
     fn delivered(&mut self, lines: usize, bytes: usize);
     /// This line cannot be stored. An error ends everything: there were too many of them.
     fn rejected(&mut self, line: &[u8], reason: &str) -> Result<()>;
-    /// A request was halved.
+    /// A part was halved.
     fn split(&mut self);
 }
 
@@ -29,6 +29,8 @@ pub trait Outside {
 pub struct Delivery<O> {
     outside: O,
     policy: Policy,
+    /// The smallest part that was too large for the server, in bytes: others of that size are not even tried.
+    too_large: usize,
 }
 
 /// Lines that are searched one by one although the server said that all of them are bad.
@@ -44,7 +46,7 @@ enum Sent {
 impl<O: Outside> Delivery<O> {
     /// `policy`: how often a request is repeated.
     pub fn new(outside: O, policy: Policy) -> Self {
-        Delivery { outside, policy }
+        Delivery { outside, policy, too_large: usize::MAX }
     }
 
     /// Delivers every line of the batch, to the target or to the rejects.
@@ -55,9 +57,17 @@ impl<O: Outside> Delivery<O> {
             if part.is_empty() {
                 continue;
             }
+            let size = batch.size(&part);
+            if size >= self.too_large && part.len() > 1 {
+                self.outside.split();
+                let (first, second) = part.halves();
+                parts.push(second);
+                parts.push(first);
+                continue;
+            }
             let halve = match self.send(batch, &part)? {
                 Sent::Done => {
-                    self.outside.delivered(part.len(), batch.size(&part));
+                    self.outside.delivered(part.len(), size);
                     continue;
                 }
                 Sent::Halve(reason) if part.len() == 1 => {
@@ -94,7 +104,13 @@ impl<O: Outside> Delivery<O> {
             let (wait, reason, halve) = match self.outside.send(&body) {
                 Verdict::Done => return Ok(Sent::Done),
                 Verdict::Rejected(rejected) => return Ok(Sent::Rejected(rejected)),
-                Verdict::Split { certain: true, reason } => return Ok(Sent::Halve(reason)),
+                Verdict::Split { certain: true, reason } => {
+                    // One long line says nothing about what many short ones may have.
+                    if part.len() > 1 {
+                        self.too_large = self.too_large.min(body.len());
+                    }
+                    return Ok(Sent::Halve(reason));
+                }
                 // Hung up in mid-upload. One line is never set aside for that: the server may be restarting.
                 Verdict::Split { certain: false, reason } => (backoff.next_wait(None), reason, part.len() > 1),
                 Verdict::Retry { after, slow: false, reason } => (backoff.next_wait(after), reason, false),

@@ -150,6 +150,22 @@ fn a_413_halves_until_it_fits_and_a_line_that_never_fits_is_set_aside() {
 }
 
 #[test]
+fn a_size_that_was_too_large_is_not_tried_again() {
+    let mut server = Server { max_bytes: 300, ..Server::default() };
+    let mut delivery = Delivery::new(Double(&mut server, Reports::Count), Policy::new(3));
+    for batch in 0..10 {
+        let mut builder = Builder::default();
+        // 128 lines of 9 bytes: 1,152 bytes in 4 parts of 288.
+        (0..128).for_each(|line| builder.push(format!("m f={batch}{line:03}").as_bytes()));
+        delivery.deliver(&builder.take()).unwrap();
+    }
+    drop(delivery);
+    assert_eq!((server.delivered, server.stored.len()), (1_280, 1_280));
+    assert_eq!(server.splits, 10 * 3, "each batch is cut into four");
+    assert_eq!(server.requests, 2 + 10 * 4, "only the first batch and its first half were refused");
+}
+
+#[test]
 fn busy_servers_are_waited_for_and_the_hung_up_upload_is_halved() {
     let retry = |slow| Verdict::Retry { after: Some(Duration::from_secs(9)), slow, reason: "busy".into() };
     let reset = || Verdict::Split { certain: false, reason: "reset".into() };
