@@ -48,7 +48,7 @@ impl<R: Read> Json<R> {
     }
 
     /// The next token. A stream that ends within a document is an error: the reply was cut.
-    pub fn next(&mut self) -> Result<Token<'_>> {
+    pub fn token(&mut self) -> Result<Token<'_>> {
         loop {
             let Some(byte) = self.peek()? else {
                 return if self.depth == 0 { Ok(Token::End) } else { Err(self.cut()) };
@@ -76,7 +76,7 @@ impl<R: Read> Json<R> {
     pub fn skip(&mut self) -> Result<()> {
         let mut depth = 0usize;
         loop {
-            match self.next()? {
+            match self.token()? {
                 Token::ObjectStart | Token::ArrayStart => depth += 1,
                 Token::ObjectEnd | Token::ArrayEnd => depth = depth.saturating_sub(1),
                 Token::End => return Err(self.cut()),
@@ -235,14 +235,12 @@ fn unescape(raw: &[u8], out: &mut Vec<u8>) -> bool {
             b'u' => {
                 let Some((mut unit, tail)) = unit(rest) else { return false };
                 rest = tail;
-                if (0xd800..0xdc00).contains(&unit) {
-                    if let Some((low, tail)) = rest.strip_prefix(b"\\u").and_then(self::unit) {
-                        if (0xdc00..0xe000).contains(&low) {
+                if (0xd800..0xdc00).contains(&unit)
+                    && let Some((low, tail)) = rest.strip_prefix(b"\\u").and_then(self::unit)
+                        && (0xdc00..0xe000).contains(&low) {
                             unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
                             rest = tail;
                         }
-                    }
-                }
                 let c = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
                 out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 continue;
@@ -283,7 +281,7 @@ mod tests {
         let mut json = Json::new(Drip(text), Kind::Source);
         let mut all = Vec::new();
         loop {
-            match json.next()? {
+            match json.token()? {
                 Token::End => return Ok(all),
                 token => all.push(format!("{token:?}")),
             }
@@ -329,7 +327,7 @@ mod tests {
         fn any_string_comes_back(text in ".*") {
             let json = serde_json::to_string(&text).unwrap();
             let mut parser = Json::new(Drip(json.as_bytes()), Kind::Source);
-            prop_assert_eq!(parser.next().unwrap(), Token::Text(text.as_str()));
+            prop_assert_eq!(parser.token().unwrap(), Token::Text(text.as_str()));
         }
 
         #[test]

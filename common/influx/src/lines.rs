@@ -19,13 +19,13 @@ impl<R: Read> JsonLines<R> {
 
     /// The next row: `cell` gets its cells by column name. False at the end of the reply.
     pub fn row(&mut self, cell: &mut dyn FnMut(&str, Cell<'_>) -> Result<()>) -> Result<bool> {
-        match self.json.next()? {
+        match self.json.token()? {
             Token::End => return Ok(false),
             Token::ObjectStart => {}
             _ => return Err(self.json.bad("a row was expected")),
         }
         loop {
-            match self.json.next()? {
+            match self.json.token()? {
                 Token::ObjectEnd => return Ok(true),
                 Token::Text(key) => {
                     self.key.clear();
@@ -33,7 +33,7 @@ impl<R: Read> JsonLines<R> {
                 }
                 _ => return Err(self.json.bad("a column's name was expected")),
             }
-            let value = match self.json.next()? {
+            let value = match self.json.token()? {
                 Token::Null => Cell::Null,
                 Token::Bool(value) => Cell::Bool(value),
                 Token::Number(digits) => Cell::Number(digits),

@@ -79,7 +79,7 @@ impl<R: Read> Results<R> {
     pub fn step(&mut self, cell: &mut dyn FnMut(usize, Cell<'_>) -> Result<()>) -> Result<Step> {
         loop {
             match self.place {
-                Place::Outside => match self.json.next()? {
+                Place::Outside => match self.json.token()? {
                     Token::End if self.partial || self.documents == 0 => {
                         let text = "the reply ends before its last piece: the server cut it";
                         return Err(Error::new(self.kind, text));
@@ -101,7 +101,7 @@ impl<R: Read> Results<R> {
                 Place::Result => match self.key()? {
                     Key::Series => self.array(Place::SeriesList)?,
                     Key::Error => return Err(self.error()?),
-                    Key::Partial => self.partial = self.json.next()? == Token::Bool(true),
+                    Key::Partial => self.partial = self.json.token()? == Token::Bool(true),
                     Key::End => self.place = Place::Results,
                     _ => self.json.skip()?,
                 },
@@ -117,7 +117,7 @@ impl<R: Read> Results<R> {
                     Key::End => self.place = Place::SeriesList,
                     _ => self.json.skip()?,
                 },
-                Place::Values => match self.json.next()? {
+                Place::Values => match self.json.token()? {
                     Token::ArrayStart => {
                         self.row(cell)?;
                         return Ok(Step::Row);
@@ -133,7 +133,7 @@ impl<R: Read> Results<R> {
         let width = self.series.columns.len();
         let mut column = 0;
         loop {
-            let value = match self.json.next()? {
+            let value = match self.json.token()? {
                 Token::ArrayEnd if column == width => return Ok(()),
                 Token::Null => Cell::Null,
                 Token::Bool(value) => Cell::Bool(value),
@@ -150,7 +150,7 @@ impl<R: Read> Results<R> {
     }
 
     fn key(&mut self) -> Result<Key> {
-        let key = match self.json.next()? {
+        let key = match self.json.token()? {
             Token::ObjectEnd => Some(Key::End),
             Token::Text(text) => Some(match text {
                 "results" => Key::Results,
@@ -169,7 +169,7 @@ impl<R: Read> Results<R> {
     }
 
     fn array(&mut self, inside: Place) -> Result<()> {
-        match self.json.next()? {
+        match self.json.token()? {
             Token::ArrayStart => {
                 self.place = inside;
                 Ok(())
@@ -180,7 +180,7 @@ impl<R: Read> Results<R> {
 
     /// The next object of a list, or the end of the list.
     fn item(&mut self, inside: Place, after: Place) -> Result<()> {
-        match self.json.next()? {
+        match self.json.token()? {
             Token::ObjectStart => {
                 self.place = inside;
                 match inside {
@@ -195,18 +195,18 @@ impl<R: Read> Results<R> {
     }
 
     fn text(&mut self) -> Result<String> {
-        match self.json.next()? {
+        match self.json.token()? {
             Token::Text(text) => Ok(text.to_owned()),
             _ => Err(self.json.bad("a text was expected")),
         }
     }
 
     fn tags(&mut self) -> Result<()> {
-        if self.json.next()? != Token::ObjectStart {
+        if self.json.token()? != Token::ObjectStart {
             return Err(self.json.bad("tags were expected"));
         }
         loop {
-            let key = match self.json.next()? {
+            let key = match self.json.token()? {
                 Token::ObjectEnd => return Ok(()),
                 Token::Text(text) => text.to_owned(),
                 _ => return Err(self.json.bad("a tag was expected")),
@@ -217,11 +217,11 @@ impl<R: Read> Results<R> {
     }
 
     fn columns(&mut self) -> Result<()> {
-        if self.json.next()? != Token::ArrayStart {
+        if self.json.token()? != Token::ArrayStart {
             return Err(self.json.bad("columns were expected"));
         }
         loop {
-            match self.json.next()? {
+            match self.json.token()? {
                 Token::ArrayEnd => return Ok(()),
                 Token::Text(text) => self.series.columns.push(text.to_owned()),
                 _ => return Err(self.json.bad("a column was expected")),

@@ -154,7 +154,7 @@ fn backslashes_fit(element: Element, dialect: Dialect, run: usize, next: u8) -> 
         Dialect::V3 => true,
         Dialect::V1 | Dialect::V2 => match element {
             // Scanned in pairs: with the escaping backslash the count must be odd.
-            Element::FieldKey if separator => run % 2 == 0,
+            Element::FieldKey if separator => run.is_multiple_of(2),
             _ => !dropped,
         },
         Dialect::Portable => run == 1 && !separator && !dropped,

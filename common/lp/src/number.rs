@@ -47,7 +47,8 @@ pub(crate) fn scan(line: &[u8], at: usize, dialect: Dialect) -> Result<(usize, K
         i = digits(line, from);
         fraction = i - from;
         let both_sides = whole > 0 && fraction > 0;
-        if !both_sides && !(dialect.loose_floats() && whole + fraction > 0) {
+        let loose = dialect.loose_floats() && whole + fraction > 0;
+        if !both_sides && !loose {
             return bad(at, Reason::BadNumber);
         }
     }

@@ -217,7 +217,7 @@ pub(crate) fn decimals(values: PrimitiveArray<Decimal128Type>, (precision, scale
 }
 
 /// The payload at `offset`.
-fn payload<'a>(data: &'a [u8], offset: i32, wide: bool) -> Result<&'a [u8]> {
+fn payload(data: &[u8], offset: i32, wide: bool) -> Result<&[u8]> {
     let start = usize::try_from(offset).ok().and_then(|start| data.get(start..));
     let read = start.and_then(|rest| {
         let (length, rest) = if wide {

@@ -60,7 +60,7 @@ fn lines(dialect: Dialect) -> String {
         (
             Column::new("f\\x", Role::Field, Type::Double),
             Arc::new(Float64Array::from_iter_values(
-                (0..ROWS).map(|n| f64::from_bits(n << 50 | n * 77_777_777) % 1e300),
+                (0..ROWS).map(|n| f64::from_bits((n << 50) | (n * 77_777_777)) % 1e300),
             )),
         ),
     ];

@@ -65,7 +65,7 @@ const FLOATS: [Option<f32>; 14] = [
     Some(-0.0),
     Some(0.1),
     Some(-1.5),
-    Some(28.1887302),
+    Some(28.188_73),
     Some(1e-7),
     Some(16_777_217.0),
     Some(f32::MAX),

@@ -117,8 +117,8 @@ fn same(exchange: &Exchange, reply: &Reply) -> Result<(), String> {
         return Ok(());
     }
     let (got, expected) = (masked(&got), masked(&exchange.answer));
-    let lines = got.lines().zip(expected.lines()).enumerate();
-    match lines.filter(|(_, (a, b))| a != b).next() {
+    let mut lines = got.lines().zip(expected.lines()).enumerate();
+    match lines.find(|(_, (a, b))| a != b) {
         _ if got == expected => Ok(()),
         Some((n, (a, b))) => Err(format!("line {}: {a}\n   instead of {b}", n + 1)),
         None => Err(format!("{} lines instead of {}", got.lines().count(), expected.lines().count())),

@@ -100,7 +100,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     match (rows_max, &mut a, &mut b) {
         (Some(rows_max), Side::Made(a, _), Side::Made(b, _)) => {
             let (x, y) = (row_side(a), row_side(b));
-            rows = rowdiff::run(x, y, &differing, &options, rows_max, &mut classes, &mut report, run)?;
+            rows = rowdiff::run((x, y), &differing, &options, rows_max, &mut classes, &mut report, run)?;
         }
         _ => {
             for bucket in &differing {

@@ -59,8 +59,7 @@ pub struct RowOutcome {
 
 /// Looks at the rows of the differing buckets, in order, and reports.
 pub fn run<W: Write>(
-    mut a: Side,
-    mut b: Side,
+    (mut a, mut b): (Side, Side),
     differing: &[Differing],
     options: &Options,
     rows_max: u64,

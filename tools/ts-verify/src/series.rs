@@ -198,11 +198,10 @@ impl Table {
         }
         let mut texts = Map::new();
         for tag in &layout.tags {
-            if let Some(text) = self.text_of(batch.column(tag.index), tag, options, row)? {
-                if !text.is_empty() || options.empty_tag_distinct {
+            if let Some(text) = self.text_of(batch.column(tag.index), tag, options, row)?
+                && (!text.is_empty() || options.empty_tag_distinct) {
                     texts.insert(tag.name.clone(), Value::String(text));
                 }
-            }
         }
         label.insert("tags".into(), Value::Object(texts));
         let label = Value::Object(label).to_string();

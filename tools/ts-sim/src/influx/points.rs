@@ -295,8 +295,8 @@ fn scan_number(line: &[u8], start: usize, rules: Rules) -> Scan<usize> {
     for (n, &b) in body.iter().enumerate() {
         let first = n == 0 && body.len() == text.len();
         match b {
-            b'i' if !first && !(int || uint) => int = true,
-            b'u' if !first && !(int || uint) => uint = true,
+            b'i' if !first && !int && !uint => int = true,
+            b'u' if !first && !int && !uint => uint = true,
             b'.' if decimal => return invalid(),
             b'.' => decimal = true,
             b'e' | b'E' if !first => scientific = true,

@@ -16,7 +16,7 @@ pub struct Rows {
 
 impl Rows {
     /// Number of rows; exact only after [`Rows::settle`].
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.times.len()
     }
 

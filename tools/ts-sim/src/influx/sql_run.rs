@@ -31,7 +31,7 @@ impl Source {
             Source::Field(id) => series.rows.get(row, *id),
             Source::Tag(key) => {
                 let value = series.tag(key);
-                (!value.is_empty()).then(|| Value::Str(Cow::Borrowed(value)))
+                (!value.is_empty()).then_some(Value::Str(Cow::Borrowed(value)))
             }
         }
     }
@@ -94,7 +94,7 @@ fn shape(m: &Measurement, query: &Query) -> Result<Shape, String> {
             }
             Column::Call { function, of, alias } => {
                 let title =
-                    || format!("{}({})", function.name(), of.as_deref().map_or("*".to_string(), |n| format!("{}", n)));
+                    || format!("{}({})", function.name(), of.as_deref().map_or("*".to_string(), |n| n.to_string()));
                 let source = of.as_deref().map(find).transpose()?;
                 found.push((alias.clone().unwrap_or_else(title), Some(*function), source));
             }

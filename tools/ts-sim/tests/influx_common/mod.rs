@@ -1,4 +1,6 @@
 //! A simulator inside the test, and an HTTP client that sends exactly the bytes it is told to.
+
+#![allow(dead_code, reason = "every test target uses a part of it")]
 use clap::Parser;
 use std::io::{Read, Write};
 use std::net::TcpStream;
