@@ -5,11 +5,41 @@ mod support;
 use support::{Source, column_names, generate, rows, same_rows, select};
 use testkit::tool;
 
-/// The cells that REST cannot say become NULL (dossier tdengine 1.4).
+/// The numbers that REST cannot say become NULL (dossier tdengine 1.4); the text `NaN` stays.
 fn without_nan(csv: &str) -> String {
-    let cell = |text: &str| if matches!(text, "NaN" | "inf" | "-inf") { String::new() } else { text.to_owned() };
+    let header = csv.split('\n').next().unwrap_or_default();
+    let floats: Vec<usize> = cells(header)
+        .iter()
+        .enumerate()
+        .filter(|(_, name)| name.ends_with("|float") || name.ends_with("|double"))
+        .map(|(index, _)| index)
+        .collect();
+    assert_eq!(floats.len(), 2, "{header}");
+    let line = |line: &str| {
+        // A line within a quoted text is no row.
+        if !line.starts_with("2024-") {
+            return line.to_owned();
+        }
+        let mut row = cells(line);
+        for &index in &floats {
+            if let Some(cell) = row.get_mut(index).filter(|cell| matches!(**cell, "NaN" | "inf" | "-inf")) {
+                *cell = "";
+            }
+        }
+        row.join(",")
+    };
     // Only LF ends a row: CR may be in a text.
-    csv.split('\n').map(|line| line.split(',').map(cell).collect::<Vec<_>>().join(",")).collect::<Vec<_>>().join("\n")
+    csv.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The cells of a line, quotes left as they are.
+fn cells(line: &str) -> Vec<&str> {
+    let mut quoted = false;
+    line.split(|c| {
+        quoted ^= c == '"';
+        c == ',' && !quoted
+    })
+    .collect()
 }
 
 #[test]
