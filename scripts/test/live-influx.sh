@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # live-influx.sh VERSION          a real InfluxDB (1.6, 1.8 or 2.9) under test
 #
-# Installs it where it is missing, starts it on a private port and directory, and runs against it: the conformance suite
-# of influx-write, with the faults of `ts-sim proxy` between; the `edge` data set there and back, verified cell by cell;
+# Installs it where it is missing, starts it on a private port and directory, and runs against it: the conformance suites
+# of influx-write and influx-dump, with the faults of `ts-sim proxy` between; the `edge` data set there and back, verified cell by cell;
 # the demo. Ends with 77 and a line `skipped: …` where the server cannot be had. The server is stopped in any case.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -38,7 +38,7 @@ if [ "$version" != 2.9 ]; then
 fi
 had "$server" start "$scratch/influx"
 
-say "conformance of influx-write"
+say "conformance of influx-write and influx-dump"
 cargo build --workspace --quiet
 TS_LIVE_INFLUX=$version TS_LIVE_INFLUX_DIR=$scratch/influx \
   cargo test --test live "influx_${version/./_}"

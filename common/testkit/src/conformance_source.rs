@@ -251,23 +251,42 @@ pub fn cannot_connect(source: &dyn Source) {
     tool.run().code(4);
 }
 
-/// The suite as tests: `testkit::source_suite!(influx_2_9, Dump("2.9"));`
+/// The suite as tests: `testkit::source_suite!(influx_2_9, Influx::simulated("2.9"));`. With `?` before the source it is an
+/// `Option`, and without a value every test says that it was skipped.
 #[macro_export]
 macro_rules! source_suite {
+    ($module:ident, ? $source:expr, $reason:expr) => {
+        mod $module {
+            use super::*;
+            $crate::source_suite!(@list each_optional ($source, $reason));
+        }
+    };
     ($module:ident, $source:expr) => {
         mod $module {
             use super::*;
-            $crate::source_suite!(@each $source,
-                reads_every_type reads_every_text reads_nothing reads_at_page_boundaries reads_many_series reads_a_range
-                stops_at_the_limit writes_arrow ends_with_its_mark retries_when_busy waits_for_a_slow_server gives_up_with_4
-                never_takes_a_cut_for_the_end ends_with_its_reader meets_a_full_disk ends_on_sigterm
-                does_not_wait_for_ever is_refused_with_6 knows_what_is_not_there cannot_connect);
+            $crate::source_suite!(@list each ($source));
         }
     };
-    (@each $source:expr, $($behaviour:ident)*) => {
+    (@list $rule:ident $arguments:tt) => {
+        $crate::source_suite!(@$rule $arguments
+            reads_every_type reads_every_text reads_nothing reads_at_page_boundaries reads_many_series reads_a_range
+            stops_at_the_limit writes_arrow ends_with_its_mark retries_when_busy waits_for_a_slow_server gives_up_with_4
+            never_takes_a_cut_for_the_end ends_with_its_reader meets_a_full_disk ends_on_sigterm
+            does_not_wait_for_ever is_refused_with_6 knows_what_is_not_there cannot_connect);
+    };
+    (@each ($source:expr) $($behaviour:ident)*) => {
         $(#[test]
         fn $behaviour() {
             $crate::conformance_source::$behaviour(&$source);
+        })*
+    };
+    (@each_optional ($source:expr, $reason:expr) $($behaviour:ident)*) => {
+        $(#[test]
+        fn $behaviour() {
+            match $source {
+                Some(source) => $crate::conformance_source::$behaviour(&source),
+                None => println!("skipped: {}: {}", stringify!($behaviour), $reason),
+            }
         })*
     };
 }

@@ -14,6 +14,7 @@ pub mod conformance;
 pub mod conformance_source;
 pub mod http;
 pub mod influx;
+mod influx_source;
 mod process;
 pub mod readme;
 mod sim;
