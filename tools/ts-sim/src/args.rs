@@ -134,6 +134,9 @@ pub struct InfluxArgs {
     /// Drop points older than this, e.g. 7d.
     #[arg(long, value_name = "DURATION")]
     pub retention: Option<String>,
+    /// Accept every write and forget it: for measuring a client by itself.
+    #[arg(long)]
+    pub discard: bool,
 }
 
 /// `ts-sim proxy`.

@@ -89,6 +89,7 @@ pub fn build(args: &InfluxArgs) -> Result<Server> {
     }
     let mut server = Server::new(flavor, store, accounts);
     server.retention = retention;
+    server.discard = args.discard;
     server.max_body = args.max_body_bytes.or(server.max_body);
     let target = args.database.first().or(args.bucket.first());
     for path in &args.load {

@@ -27,6 +27,8 @@ pub struct Server {
     pub max_body: Option<u64>,
     /// Retention of databases that are made without one, ns; 0 = for ever.
     pub retention: i64,
+    /// Writes are read and forgotten.
+    pub discard: bool,
     /// A clock that stands still, ns.
     pub clock: Option<i64>,
     store: RwLock<Store>,
@@ -41,6 +43,7 @@ impl Server {
             flavor,
             max_body: flavor.max_body(),
             retention: 0,
+            discard: false,
             clock: None,
             store: RwLock::new(store),
             accounts: RwLock::new(accounts),
@@ -150,7 +153,7 @@ async fn answer(
             tokio::time::sleep(NO_REPLY_HOLD).await;
             return Err(ending.close());
         }
-        _ => None,
+        _ => (server.discard && is_write).then(|| Reply::empty(204)),
     };
     if let Some(reply) = early {
         log(size, reply.status);
