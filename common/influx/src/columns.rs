@@ -120,10 +120,12 @@ impl Columns {
     /// Sets a tag of the row being filled. An empty value is an absent tag, as in InfluxDB.
     pub fn tag(&mut self, index: usize, value: &str) {
         if let Some((_, column)) = self.tags.get_mut(index)
-            && !value.is_empty() && column.len() == self.rows {
-                column.append_value(value);
-                self.bytes += value.len();
-            }
+            && !value.is_empty()
+            && column.len() == self.rows
+        {
+            column.append_value(value);
+            self.bytes += value.len();
+        }
     }
 
     /// Sets a field of the row being filled.

@@ -237,10 +237,11 @@ fn unescape(raw: &[u8], out: &mut Vec<u8>) -> bool {
                 rest = tail;
                 if (0xd800..0xdc00).contains(&unit)
                     && let Some((low, tail)) = rest.strip_prefix(b"\\u").and_then(self::unit)
-                        && (0xdc00..0xe000).contains(&low) {
-                            unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
-                            rest = tail;
-                        }
+                    && (0xdc00..0xe000).contains(&low)
+                {
+                    unit = 0x10000 + ((unit - 0xd800) << 10) + (low - 0xdc00);
+                    rest = tail;
+                }
                 let c = char::from_u32(unit).unwrap_or(char::REPLACEMENT_CHARACTER);
                 out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
                 continue;

@@ -322,10 +322,11 @@ fn find_units(lines: &mut Lines, grammar: &Grammar, columns: &mut [Column]) -> R
             Split::Row { len, .. } => {
                 for (cell, column) in cells.iter().zip(columns.iter_mut()) {
                     if header::open_unit(column)
-                        && let Some(unit) = instant::unit_of(&unescaped(bytes, cell)) {
-                            column.ty = Type::Timestamp(unit);
-                            column.unit_stated = true;
-                        }
+                        && let Some(unit) = instant::unit_of(&unescaped(bytes, cell))
+                    {
+                        column.ty = Type::Timestamp(unit);
+                        column.unit_stated = true;
+                    }
                 }
                 at += len;
             }

@@ -81,13 +81,11 @@ fn date(day: i64, out: &mut Vec<u8>) {
 }
 
 /// Reads times; remembers the last date.
-#[derive(Debug)]
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Parser {
     date: [u8; 10],
     day: i64,
 }
-
 
 /// Why a text is no time of the unit that was asked for.
 pub const NO_TIME: &str = "is no RFC 3339 time (such as 2024-01-01T00:00:00.000Z)";

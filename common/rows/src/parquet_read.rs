@@ -161,9 +161,10 @@ fn guarded<T, E: std::error::Error + Send + Sync + 'static>(
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
     while let Some(inner) = cause {
         if let Some(io) = inner.downcast_ref::<std::io::Error>()
-            && io.kind() != std::io::ErrorKind::UnexpectedEof {
-                return Err(Error::caused(Kind::LocalIo, format!("cannot read {name}"), error));
-            }
+            && io.kind() != std::io::ErrorKind::UnexpectedEof
+        {
+            return Err(Error::caused(Kind::LocalIo, format!("cannot read {name}"), error));
+        }
         cause = inner.source();
     }
     Err(Error::caused(Kind::Malformed, format!("{name}: cannot decode the Parquet file"), error))

@@ -164,7 +164,10 @@ impl Args {
             // A tool that dumps must not change anything, whatever it is handed.
             match sql.split_whitespace().next().map(str::to_ascii_lowercase).as_deref() {
                 None => {
-                    return Err(Error::usage(format!("--query is empty{}", tdengine::connector::Code::EmptySql.note())));
+                    return Err(Error::usage(format!(
+                        "--query is empty{}",
+                        tdengine::connector::Code::EmptySql.note()
+                    )));
                 }
                 Some("select" | "show" | "describe" | "desc" | "explain" | "(select") => {}
                 Some(other) => {

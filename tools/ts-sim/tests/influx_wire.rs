@@ -40,7 +40,11 @@ fn sections(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     for line in text.split_inclusive(|b| *b == b'\n') {
         match line.strip_prefix(b"--- ") {
             Some(title) => found.push((String::from_utf8_lossy(title).trim_end().to_string(), Vec::new())),
-            None => if let Some((_, content)) = found.last_mut() { content.extend_from_slice(line) },
+            None => {
+                if let Some((_, content)) = found.last_mut() {
+                    content.extend_from_slice(line)
+                }
+            }
         }
     }
     found

@@ -116,9 +116,10 @@ pub fn compare(a: &mut Cursor, b: &mut Cursor, mut each: impl FnMut(Differing) -
         outcome.only_odd += u64::from(only_odd);
         outcome.differing += u64::from(differs);
         if (differs || only_odd)
-            && let Some(line) = left.as_ref().or(right.as_ref()) {
-                let (label, bucket) = (line.label.clone(), line.bucket);
-                each(Differing { label, bucket, a: left, b: right, only_odd })?;
-            }
+            && let Some(line) = left.as_ref().or(right.as_ref())
+        {
+            let (label, bucket) = (line.label.clone(), line.bucket);
+            each(Differing { label, bucket, a: left, b: right, only_odd })?;
+        }
     }
 }

@@ -199,9 +199,10 @@ impl Table {
         let mut texts = Map::new();
         for tag in &layout.tags {
             if let Some(text) = self.text_of(batch.column(tag.index), tag, options, row)?
-                && (!text.is_empty() || options.empty_tag_distinct) {
-                    texts.insert(tag.name.clone(), Value::String(text));
-                }
+                && (!text.is_empty() || options.empty_tag_distinct)
+            {
+                texts.insert(tag.name.clone(), Value::String(text));
+            }
         }
         label.insert("tags".into(), Value::Object(texts));
         let label = Value::Object(label).to_string();
