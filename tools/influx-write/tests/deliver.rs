@@ -159,7 +159,6 @@ fn a_size_that_was_too_large_is_not_tried_again() {
         (0..128).for_each(|line| builder.push(format!("m f={batch}{line:03}").as_bytes()));
         delivery.deliver(&builder.take()).unwrap();
     }
-    drop(delivery);
     assert_eq!((server.delivered, server.stored.len()), (1_280, 1_280));
     assert_eq!(server.splits, 10 * 3, "each batch is cut into four");
     assert_eq!(server.requests, 2 + 10 * 4, "only the first batch and its first half were refused");
