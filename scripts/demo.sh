@@ -23,36 +23,21 @@ done
 case $influx in sim | 1.6 | 1.8 | 2.9) ;; *) die 2 "--influx is sim, 1.6, 1.8 or 2.9" ;; esac
 need cargo "a Rust toolchain (rustup, or your system's packages)"
 
-scratch=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  [ "$influx" = sim ] || "$here/live/influx-$influx.sh" stop "$scratch/influx" >/dev/null 2>&1 || true
-  wait 2>/dev/null || true
-  rm -rf "$scratch"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+begin_scratch
+before_end() { [ "$influx" = sim ] || "$here/live/influx-$influx.sh" stop "$scratch/influx" >/dev/null 2>&1 || true; }
 
 say "building (release; the first time takes some minutes)"
 (cd "$here/.." && cargo build --release --workspace)
 tools_on_path
 
 say "starting a simulated TDengine with $rows rows in $tables sub-tables"
-ts-gen sensors --rows "$rows" --tables "$tables" --quiet |
-  ts-sim tdengine --quiet --load demo.sensors=- --ready-file "$scratch/tdengine.url" >/dev/null 2>"$scratch/tdengine.log" &
-pids+=($!)
-wait_for "$scratch/tdengine.url" 300 || die 70 "the simulator does not start: $(tail -n 3 "$scratch/tdengine.log")"
-source_host=$(sed 's#^http://##' "$scratch/tdengine.url")
+simulate tdengine tdengine --load demo.sensors=- < <(ts-gen sensors --rows "$rows" --tables "$tables" --quiet)
+source_host=${url#http://}
 
 if [ "$influx" = sim ]; then
   say "starting a simulated InfluxDB 2"
-  ts-sim influx --quiet --flavor 2.9 --org demo --bucket demo --token demo-token \
-    --ready-file "$scratch/influx.url" >/dev/null 2>"$scratch/influx.log" &
-  pids+=($!)
-  wait_for "$scratch/influx.url" 30 || die 70 "the simulator does not start: $(tail -n 3 "$scratch/influx.log")"
-  target="influx2+$(cat "$scratch/influx.url")/?org=demo&bucket=demo" token=demo-token
+  simulate influx influx --flavor 2.9 --org demo --bucket demo --token demo-token
+  target="influx2+$url/?org=demo&bucket=demo" token=demo-token
 else
   say "installing and starting a real InfluxDB $influx"
   code=0

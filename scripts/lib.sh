@@ -60,3 +60,30 @@ wait_for() {
 
 # sum_of KEY: the sum of a number over the summaries and receipts on stdin (JSON of our own, one object a line).
 sum_of() { { grep -oE "\"$1\":[0-9]+" || true; } | awk -F: '{ n += $2 } END { print n + 0 }'; }
+
+# begin_scratch: makes $scratch, a directory that goes with the script, and with it what `simulate` started. A script that
+# has more to end defines before_end.
+begin_scratch() {
+  scratch=$(mktemp -d)
+  pids=()
+  trap end_scratch EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+}
+end_scratch() {
+  if declare -F before_end >/dev/null; then before_end; fi
+  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
+  wait 2>/dev/null || true
+  rm -rf "$scratch"
+}
+
+# simulate NAME ARGS…: starts `ts-sim ARGS` on a free port (its stdin is the function's) and sets $url to its base URL.
+simulate() {
+  local name=$1
+  shift
+  rm -f "$scratch/$name.url"
+  ts-sim "$@" --quiet --ready-file "$scratch/$name.url" >/dev/null 2>"$scratch/$name.log" <&0 &
+  pids+=($!)
+  wait_for "$scratch/$name.url" 600 || die 70 "the simulator $name does not start: $(tail -n 3 "$scratch/$name.log")"
+  url=$(cat "$scratch/$name.url")
+}

@@ -14,12 +14,12 @@ export TS_END_MARK=1 # a cut stream between two stages is never taken for a whol
 
 # The pipeline. Every stage says what it did in a summary file of its own.
 set +e
-# shellcheck disable=SC2086 # ENCODE_OPTIONS is a list of words
-td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow \
+# shellcheck disable=SC2086 # the options are lists of words
+td-dump --quiet ${DUMP_OPTIONS:-} --table "$table" --since "$since" --until "$until" -t arrow \
   --summary-file "$logs/dump.json" 2>"$logs/dump.log" |
   lp-encode --quiet --measurement "$table" ${ENCODE_OPTIONS:-} \
     --summary-file "$logs/encode.json" 2>"$logs/encode.log" |
-  influx-write --quiet --rejects "$WORK/rejects/$id.lp" \
+  influx-write --quiet ${WRITE_OPTIONS:-} --rejects "$WORK/rejects/$id.lp" \
     --summary-file "$logs/write.json" 2>"$logs/write.log"
 codes=("${PIPESTATUS[@]}")
 set -e

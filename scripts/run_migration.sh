@@ -63,7 +63,8 @@ fi
 
 # --- run ----------------------------------------------------------------------------------------------------------
 say "3/4 running $total windows, $CONCURRENCY at a time"
-influx-write --create --quiet </dev/null 2>"$work/logs/create.log" || die $? "the target cannot be prepared: $(grep error "$work/logs/create.log")"
+# shellcheck disable=SC2086 # a list of words
+influx-write --create --quiet ${WRITE_OPTIONS:-} </dev/null 2>"$work/logs/create.log" || die $? "the target cannot be prepared: $(grep error "$work/logs/create.log")"
 failed=0
 rm -f "$work/logs/last-exit"
 cut -f1 "$work/plan.tsv" | xargs -r -n 1 -P "$CONCURRENCY" "$here/migrate_window.sh" || failed=$?

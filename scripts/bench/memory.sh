@@ -20,14 +20,7 @@ if ! /usr/bin/time -f %M true 2>/dev/null; then
   exit 77
 fi
 
-scratch=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$scratch"
-}
-trap finish EXIT
+begin_scratch
 
 # peak NAME ROWS COMMAND…: runs it, notes its peak in MiB
 declare -A peaks
@@ -42,25 +35,20 @@ peak() {
 for rows in "$small" "$large"; do
   say "$rows rows"
   ts-gen sensors --rows "$rows" --quiet -o "$scratch/data.csv" 
-  ts-sim tdengine --quiet --load "demo.sensors=$scratch/data.csv" --ready-file "$scratch/td" >/dev/null 2>&1 &
-  td=$! pids+=($!)
-  wait_for "$scratch/td" 600 || die 70 "the simulator does not start"
-  export TS_SOURCE_URL="tdengine://root@$(sed 's#^http://##' "$scratch/td")/demo" TS_SOURCE_PASSWORD=taosdata
+  simulate tdengine tdengine --load "demo.sensors=$scratch/data.csv"
+  export TS_SOURCE_URL=tdengine://root@${url#http://}/demo TS_SOURCE_PASSWORD=taosdata
   peak td-dump-csv "$rows" td-dump --quiet --table sensors -o /dev/null
   peak td-dump-arrow "$rows" td-dump --quiet --table sensors -t arrow -o /dev/null
-  kill "$td"; wait "$td" 2>/dev/null || true
-  rm -f "$scratch/td"
+  kill "${pids[-1]}" && wait "${pids[-1]}" 2>/dev/null || true # its memory is needed for the next
   peak lp-encode-csv "$rows" lp-encode --quiet --measurement sensors "$scratch/data.csv" -o /dev/null
   lp-encode --quiet --measurement sensors "$scratch/data.csv" -o "$scratch/data.lp"
   rm "$scratch/data.csv"
-  ts-sim influx --quiet --flavor 2.9 --org demo --bucket demo --token t --discard --ready-file "$scratch/influx" >/dev/null 2>&1 &
-  influx=$! pids+=($!)
-  wait_for "$scratch/influx" 30 || die 70 "the simulator does not start"
-  export TS_TARGET_URL="influx2+$(cat "$scratch/influx")/?org=demo&bucket=demo" TS_TARGET_TOKEN=t
+  # shellcheck disable=SC2154 # simulate sets url
+  simulate influx influx --flavor 2.9 --org demo --bucket demo --token t --discard
+  export TS_TARGET_URL="influx2+$url/?org=demo&bucket=demo" TS_TARGET_TOKEN=t
   peak influx-write "$rows" influx-write --quiet "$scratch/data.lp"
   peak influx-write-gzip "$rows" influx-write --quiet --gzip 1 "$scratch/data.lp"
-  kill "$influx"; wait "$influx" 2>/dev/null || true
-  rm -f "$scratch/influx" "$scratch/data.lp"
+  rm -f "$scratch/data.lp"
 done
 
 code=0

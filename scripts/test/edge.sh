@@ -17,21 +17,11 @@ case ${1-} in
   2) encode=(--dialect v2 --uint u) classes=(nan_inf empty_tag type_changed) ;;
   *) die 2 "usage: scripts/test/edge.sh 1|2 (the target's version)" ;;
 esac
-scratch=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$scratch"
-}
-trap finish EXIT
+begin_scratch
 
 ts-gen edge --rows 20000 --quiet -o "$scratch/edge.csv"
-ts-sim tdengine --quiet --load "db.edge=$scratch/edge.csv" --ready-file "$scratch/url" >/dev/null &
-pids+=($!)
-wait_for "$scratch/url" 60 || die 70 "the simulator does not start"
-host=$(sed 's#^http://##' "$scratch/url")
-source=(td-dump --quiet --url "tdengine://root@$host/db" --table edge)
+simulate tdengine tdengine --load "db.edge=$scratch/edge.csv"
+source=(td-dump --quiet --url "tdengine://root@${url#http://}/db" --table edge)
 
 export TS_END_MARK=1
 TS_SOURCE_PASSWORD=taosdata "${source[@]}" -t arrow |

@@ -5,14 +5,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 tools_on_path
 
-scratch=$(mktemp -d)
-pids=()
-finish() {
-  for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
-  wait 2>/dev/null || true
-  rm -rf "$scratch"
-}
-trap finish EXIT
+begin_scratch
 passed=0
 
 # expect CODE NAME COMMAND…
@@ -28,16 +21,6 @@ expect() {
   say "ok: $name"
 }
 shows() { grep -q -- "$1" "$scratch/out" || { cat "$scratch/out" >&2; die 1 "'$1' is not said"; }; }
-
-# simulate NAME ARGS…: starts one, sets $url
-simulate() {
-  local name=$1
-  shift
-  ts-sim "$@" --quiet --ready-file "$scratch/$name.url" >/dev/null 2>"$scratch/$name.log" &
-  pids+=($!)
-  wait_for "$scratch/$name.url" 60 || die 70 "$name does not start: $(cat "$scratch/$name.log")"
-  url=$(cat "$scratch/$name.url")
-}
 
 ts-gen sensors --rows 30000 --tables 50 --interval 10s --quiet -o "$scratch/sensors.csv" 2>/dev/null
 simulate source tdengine --load "demo.sensors=$scratch/sensors.csv"
@@ -90,9 +73,19 @@ shows "moved 30000 rows"
 if grep -rq taosdata "$scratch/work"; then die 1 "the password stands in the work directory"; fi
 passed=$((passed + 1))
 
+# The same with faults on both sides: replies lost, cut and refused, and yet every row once.
+simulate faulty-source tdengine --load "demo.sensors=$scratch/sensors.csv" --fault status=503@5 --fault cut-block@9 --fault lost-reply@40
+faulty=$url
+simulate faulty-target influx --flavor 1.8 --database demo --fault status=503@2-3 --fault lost-reply@5 --fault reset-upload@7 \
+  --fault status=429:retry-after=1@9 --fault queue-full=1@11
+sed "s#^TS_SOURCE_URL.*#TS_SOURCE_URL=tdengine://root@${faulty#http://}/demo#; s#^TS_TARGET_URL.*#TS_TARGET_URL=influx1+$url/demo#" \
+  "$scratch/env" >"$scratch/env.faulty"
+expect 0 "a migration with faults on both sides" "$here/../run_migration.sh" --env "$scratch/env.faulty" --work-dir "$scratch/work4"
+shows "verdict: equal"
+
 # A target that refuses ends with its own code, and nothing is said to be done.
 sed 's#^TS_TARGET_URL.*#TS_TARGET_URL=influx1+http://127.0.0.1:1/demo#' "$scratch/env" >"$scratch/env.target"
-echo 'RETRIES=0' >>"$scratch/env.target"
+echo 'WRITE_OPTIONS=--retries 1 --timeout 5s' >>"$scratch/env.target"
 expect 5 "a target that is down" timeout 120 "$here/../run_migration.sh" --env "$scratch/env.target" --work-dir "$scratch/work5"
 expect 0 "a dry run prints the plan" "$here/../run_migration.sh" --env "$scratch/env" --work-dir "$scratch/work6" --dry-run
 [ "$(grep -c sensors "$scratch/out")" -ge 20 ] || die 1 "the plan is not printed"

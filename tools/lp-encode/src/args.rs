@@ -52,10 +52,6 @@ pub struct Args {
     #[arg(long, value_name = "s|ms|us|ns", default_value = "ns", value_parser = parse::<Unit>)]
     pub precision: Unit,
     #[command(flatten)]
-    pub policies: Policies,
-    #[command(flatten)]
-    pub csv: Csv,
-    #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]
     pub rejects: RejectArgs,
@@ -63,6 +59,10 @@ pub struct Args {
     pub batch: BatchArgs,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
+    #[command(flatten)]
+    pub policies: Policies,
+    #[command(flatten)]
+    pub csv: Csv,
 }
 
 /// What becomes of values that line protocol cannot hold; every repair is counted in the summary.
