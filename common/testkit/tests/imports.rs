@@ -38,7 +38,7 @@ fn allowed(layer: &str) -> &'static [&'static str] {
 
 /// Crates that only some of ours may use, and who.
 const PRIVATE: [(&str, &[&str]); 5] =
-    [("tokio", &["net", "ts-sim"]), ("reqwest", &["net"]), ("axum", &["ts-sim"]), ("clap", &["cli"]), ("arrow", &[])];
+    [("tokio", &["net", "ts-sim"]), ("reqwest", &["net"]), ("hyper", &["net", "ts-sim"]), ("clap", &["cli"]), ("arrow", &[])];
 
 fn packages() -> Vec<Package> {
     let metadata = MetadataCommand::new()
