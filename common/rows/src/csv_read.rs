@@ -2,10 +2,10 @@
 
 use crate::column::{Builder, Fit};
 use crate::csv_split::{Cell, Form, Split, split, unescape};
-use crate::format::{BadRow, BadRows, Header, ReadOptions};
 use crate::header::{self, Column};
 use crate::instant;
 use crate::lines::Lines;
+use crate::options::{BadRow, BadRows, Header, ReadOptions};
 use crate::time::Unit;
 use crate::types::Type;
 use crate::{Limits, Reader, RecordBatch, SchemaRef};
@@ -18,7 +18,7 @@ use std::sync::Arc;
 const SAMPLE_ROWS: usize = 8192;
 const SAMPLE_BYTES: usize = 1 << 20;
 
-/// A CSV reader. See [`crate::format::ReadOptions`] for what it is told.
+/// A CSV reader. See [`crate::options::ReadOptions`] for what it is told.
 pub struct CsvReader {
     lines: Lines,
     schema: SchemaRef,

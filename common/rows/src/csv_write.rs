@@ -4,15 +4,15 @@
 use crate::cells::{Cell, Cells};
 use crate::csv_read::{check_delimiter, check_null};
 use crate::foreign::Foreign;
-use crate::format::{Header, WriteOptions};
 use crate::header::Column;
 use crate::instant::Printer;
+use crate::options::{Header, WriteOptions};
 use crate::text_out::TextOut;
 use crate::{RecordBatch, Schema, Writer};
 use fault::Result;
 use std::io::Write;
 
-/// A CSV writer; see [`crate::format::WriteOptions`].
+/// A CSV writer; see [`crate::options::WriteOptions`].
 pub struct CsvWriter<W: Write> {
     out: TextOut<W>,
     foreign: Foreign,

@@ -2,7 +2,7 @@
 //! (dossiers influxdb 4.1 and aesthetics 7).
 //!
 //! The same grammar gives columns to formats that carry no types (plain CSV, NDJSON): see
-//! [`crate::format::ReadOptions::columns`].
+//! [`crate::options::ReadOptions::columns`].
 
 use crate::role::{self, Role};
 use crate::time::Unit;

@@ -2,8 +2,8 @@
 
 use crate::compress::Compression;
 use crate::foreign::Foreign;
-use crate::format::WriteOptions;
 use crate::header::Column;
+use crate::options::WriteOptions;
 use crate::{RecordBatch, Schema, Writer};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};

@@ -24,6 +24,7 @@ mod ndjson_infer;
 mod ndjson_read;
 mod ndjson_write;
 pub mod number;
+mod options;
 mod parquet_read;
 mod parquet_write;
 pub mod pipe;

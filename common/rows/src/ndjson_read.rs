@@ -1,12 +1,12 @@
-//! NDJSON in: an object per line. Types come from the caller ([`crate::format::ReadOptions::columns`]) or from the first
+//! NDJSON in: an object per line. Types come from the caller ([`crate::options::ReadOptions::columns`]) or from the first
 //! lines; a value that contradicts them later is a bad row, never a changed value.
 
 use crate::column::{Builder, Fit};
-use crate::format::{BadRow, BadRows, ReadOptions};
 use crate::header::{self, Column};
 use crate::instant;
 use crate::lines::Lines;
 use crate::ndjson_infer::{DOUBLE_DIGITS, Seen, choose_time, digits, is_not_finite};
+use crate::options::{BadRow, BadRows, ReadOptions};
 use crate::time::Unit;
 use crate::types::Type;
 use crate::{Limits, Reader, RecordBatch, SchemaRef};

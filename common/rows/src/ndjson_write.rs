@@ -6,9 +6,9 @@
 
 use crate::cells::{Cell, Cells, Values};
 use crate::foreign::Foreign;
-use crate::format::WriteOptions;
 use crate::header::Column;
 use crate::instant::Printer;
+use crate::options::WriteOptions;
 use crate::text_out::TextOut;
 use crate::types::Type;
 use crate::{RecordBatch, Schema, Writer};

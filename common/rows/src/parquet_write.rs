@@ -3,8 +3,8 @@
 
 use crate::compress::Compression;
 use crate::foreign::Foreign;
-use crate::format::WriteOptions;
 use crate::header::Column;
+use crate::options::WriteOptions;
 use crate::{RecordBatch, Schema, Writer};
 use fault::{Error, Kind, Result};
 use parquet::arrow::ArrowWriter;

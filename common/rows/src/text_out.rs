@@ -2,7 +2,7 @@
 
 use crate::compress::Sink;
 use crate::endmark::EndMarkWriter;
-use crate::format::WriteOptions;
+use crate::options::WriteOptions;
 use fault::{Error, Result};
 use std::io::Write;
 

@@ -37,8 +37,13 @@ fn allowed(layer: &str) -> &'static [&'static str] {
 }
 
 /// Crates that only some of ours may use, and who.
-const PRIVATE: [(&str, &[&str]); 5] =
-    [("tokio", &["net", "ts-sim"]), ("reqwest", &["net"]), ("hyper", &["net", "ts-sim"]), ("clap", &["cli"]), ("arrow", &[])];
+const PRIVATE: [(&str, &[&str]); 5] = [
+    ("tokio", &["net", "ts-sim"]),
+    ("reqwest", &["net"]),
+    ("hyper", &["net", "ts-sim"]),
+    ("clap", &["cli"]),
+    ("arrow", &[]),
+];
 
 fn packages() -> Vec<Package> {
     let metadata = MetadataCommand::new()

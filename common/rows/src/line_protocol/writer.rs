@@ -4,7 +4,7 @@ use super::encode::{Encoder, Rejected, Sink};
 use super::options::EncodeOptions;
 use super::repair::Repairs;
 use super::statement::statement;
-use crate::format::WriteOptions;
+use crate::options::WriteOptions;
 use crate::text_out::TextOut;
 use crate::time::Unit;
 use crate::{RecordBatch, Schema, Writer};
