@@ -59,6 +59,7 @@ step "build" cargo build --workspace
 step "unit, tool and golden tests" cargo test --workspace --no-fail-fast
 if ! $quick; then
   step "release build" cargo build --workspace --release
+  step "the edge data set, there and back" scripts/test/edge.sh sim
   step "the scripts of a migration" scripts/test/scripts.sh
   step "limits: memory and large inputs" scripts/test/limits.sh
   step "demo: a million rows, verified" scripts/demo.sh --rows 1000000
