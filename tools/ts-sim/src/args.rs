@@ -1,6 +1,7 @@
 //! The command line: one subcommand per system, the same few options in all of them.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
 
@@ -137,6 +138,38 @@ pub struct InfluxArgs {
     /// Accept every write and forget it: for measuring a client by itself.
     #[arg(long)]
     pub discard: bool,
+    #[command(flatten)]
+    pub limits: LimitArgs,
+}
+
+/// What a full server refuses. What `--load` brings is never refused, but its series count.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Limits of the server")]
+pub struct LimitArgs {
+    /// 1.x: refuse points of new series once a database would have more (max-series-per-database).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_series: u64,
+    /// 1.x: refuse points with new values of a tag that has as many (max-values-per-tag).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_values_per_tag: u64,
+    /// 1.x, 2.x: answer 500 once a shard's points take more memory (cache-max-memory-size); it never empties.
+    #[arg(long, value_name = "SIZE", value_parser = cli::args::bytes)]
+    pub cache_max_memory: Option<u64>,
+    /// 1.x: `/write` requests served at once (max-concurrent-write-limit).
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub max_concurrent_writes: u32,
+    /// 1.x: `/write` requests that may wait, others get 503; 0: any number (max-enqueued-write-limit).
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "max_concurrent_writes")]
+    pub max_enqueued_writes: u32,
+    /// 1.x: how long they wait, then 503 (enqueued-write-timeout).
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = cli::args::duration, requires = "max_concurrent_writes")]
+    pub enqueued_write_timeout: Duration,
+    /// 2.x: Flux queries that run at once.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub query_concurrency: u32,
+    /// 2.x: Flux queries that may wait, others get 400.
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "query_concurrency")]
+    pub query_queue_size: u32,
 }
 
 /// `ts-sim proxy`.

@@ -1,6 +1,5 @@
 //! The recorded `curl` sessions (authentication, size limits, v2's other API) sent again in their order.
-//! Not sent again: `v18_limits` and `v2_limits` (cache, series and queue limits), whose bodies were not kept and which the
-//! simulator does not have.
+//! The limits of cache, series and queues are in `influx_limits.rs`.
 mod influx_common;
 
 use influx_common::{Reply, Running, encode, send, start};
@@ -179,7 +178,7 @@ fn authentication_and_size_limits_of_1_8() {
     let skip = [
         ("v2query_flux", "its points have the server's times of single writes"),
         ("v2query_json_dialect", "its points have the server's times of single writes"),
-        ("throttle_503", "not a curl session: four connections at once"),
+        ("throttle_503", "not a curl session: four connections at once; sent by influx_limits.rs"),
         ("huge_413_midbody", "not a curl session; sent by the test below"),
     ];
     replay("v18_auth_limits", &server, &skip, |one| {

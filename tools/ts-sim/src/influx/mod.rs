@@ -14,6 +14,7 @@ mod http;
 mod influxql;
 mod json;
 mod lexer;
+pub mod limits;
 mod load;
 mod manage;
 pub mod points;
@@ -28,6 +29,7 @@ mod sql;
 mod sql_run;
 mod statements;
 pub mod store;
+pub mod throttle;
 mod time;
 mod totals;
 mod v3_points;
@@ -41,10 +43,13 @@ use crate::listen::Listener;
 use accounts::{Accounts, Org, Token, User, id_of};
 use fault::{Error, Result};
 use flavor::Flavor;
+use limits::Limits;
 use server::Server;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Database, Store, default_shard};
+use throttle::Throttle;
 
 /// Serves until the simulated process crashes.
 pub async fn serve(args: InfluxArgs, faults: Faults, listener: Listener) -> Result<()> {
@@ -90,6 +95,15 @@ pub fn build(args: &InfluxArgs) -> Result<Server> {
     let mut server = Server::new(flavor, store, accounts);
     server.retention = retention;
     server.discard = args.discard;
+    let limits = &args.limits;
+    server.limits = Limits::new(limits, flavor).map_err(Error::usage)?;
+    if limits.max_concurrent_writes > 0 {
+        let queue = Some(limits.max_enqueued_writes).filter(|n| *n > 0);
+        server.writes = Some(Throttle::new(limits.max_concurrent_writes, queue, limits.enqueued_write_timeout));
+    }
+    if limits.query_concurrency > 0 {
+        server.queries = Some(Throttle::new(limits.query_concurrency, Some(limits.query_queue_size), Duration::ZERO));
+    }
     server.max_body = args.max_body_bytes.or(server.max_body);
     let target = args.database.first().or(args.bucket.first());
     for path in &args.load {

@@ -13,6 +13,7 @@ use super::write_api::unauthorized;
 use super::{flux, flux_csv, flux_run, manage, sql, sql_run, statements};
 use bytes::Bytes;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 /// `GET|POST /query`.
@@ -219,8 +220,15 @@ pub fn flux(server: &Arc<Server>, request: &Request) -> Reply {
         }
         plans.push(plan);
     }
+    drop(accounts);
+    // this is a thread for blocking work, which can wait for the others
+    let pass = match server.queries.as_ref().map(|door| Handle::current().block_on(door.enter())) {
+        None => None,
+        Some(Ok(pass)) => Some(pass),
+        Some(Err(_)) => return refuse(400, "invalid", "queue length exceeded"),
+    };
     let worker = server.clone();
-    stream("text/csv; charset=utf-8", move |out| {
+    let mut reply = stream("text/csv; charset=utf-8", move |out| {
         let mut out = flux_csv::Writer::new(dialect, out);
         for plan in &plans {
             match flux_run::run(&worker, plan, &mut out) {
@@ -233,7 +241,9 @@ pub fn flux(server: &Arc<Server>, request: &Request) -> Reply {
             }
         }
         out.finish()
-    })
+    });
+    reply.pass = pass;
+    reply
 }
 
 /// The script and the dialect. Plain text has no annotations in 2.x and all of them in 1.x.

@@ -2,6 +2,7 @@
 
 use super::flavor::Flavor;
 use super::json;
+use super::throttle::Pass;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -18,6 +19,8 @@ pub struct Reply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Content,
+    /// A place that is taken until the last byte is sent.
+    pub pass: Option<Pass>,
 }
 
 /// All at once, or piece by piece from a thread that makes it.
@@ -29,13 +32,13 @@ pub enum Content {
 impl Reply {
     /// A reply without body.
     pub fn empty(status: u16) -> Reply {
-        Reply { status, headers: Vec::new(), body: Content::Whole(Vec::new()) }
+        Reply { status, headers: Vec::new(), body: Content::Whole(Vec::new()), pass: None }
     }
 
     /// A reply with a body of this type.
     pub fn of(status: u16, content_type: &str, body: impl Into<Vec<u8>>) -> Reply {
         let headers = vec![("Content-Type", content_type.to_string())];
-        Reply { status, headers, body: Content::Whole(body.into()) }
+        Reply { status, headers, body: Content::Whole(body.into()), pass: None }
     }
 
     /// Adds a header.
@@ -83,8 +86,8 @@ impl Reply {
         let body = match self.body {
             Content::Whole(bytes) => Full::new(Bytes::from(bytes)).map_err(|never| match never {}).boxed(),
             Content::Pieces(pieces) => {
-                let frames = futures_util::stream::unfold(pieces, |mut pieces| async {
-                    pieces.recv().await.map(|piece| (Ok(Frame::data(piece)), pieces))
+                let frames = futures_util::stream::unfold((pieces, self.pass), |(mut pieces, pass)| async {
+                    pieces.recv().await.map(|piece| (Ok(Frame::data(piece)), (pieces, pass)))
                 });
                 StreamBody::new(frames).boxed()
             }

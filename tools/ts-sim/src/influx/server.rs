@@ -4,9 +4,11 @@ use super::accounts::Accounts;
 use super::body::{self, Trouble};
 use super::flavor::Flavor;
 use super::http::{self, Crash};
+use super::limits::Limits;
 use super::reply::{Body, Content, Reply};
 use super::request::{Request, parameters};
 use super::store::Store;
+use super::throttle::{self, Throttle};
 use crate::faults::{Fault, Faults, NO_REPLY_HOLD};
 use crate::listen::Listener;
 use crate::wire::{Ending, Wire};
@@ -29,6 +31,12 @@ pub struct Server {
     pub retention: i64,
     /// Writes are read and forgotten.
     pub discard: bool,
+    /// Limits of what is stored.
+    pub limits: Limits,
+    /// 1.x: how many `/write` requests are served at once.
+    pub writes: Option<Throttle>,
+    /// 2.x: how many Flux queries run at once.
+    pub queries: Option<Throttle>,
     /// A clock that stands still, ns.
     pub clock: Option<i64>,
     store: RwLock<Store>,
@@ -44,6 +52,9 @@ impl Server {
             max_body: flavor.max_body(),
             retention: 0,
             discard: false,
+            limits: Limits::default(),
+            writes: None,
+            queries: None,
             clock: None,
             store: RwLock::new(store),
             accounts: RwLock::new(accounts),
@@ -127,6 +138,17 @@ async fn answer(
         log(0, 0);
         return Err(ending.reset());
     }
+    // before anything else of the request is looked at, and until it is answered
+    let _pass = match server.writes.as_ref().filter(|_| method == "POST" && path == "/write") {
+        None => None,
+        Some(door) => match door.enter().await {
+            Ok(pass) => Some(pass),
+            Err(why) => {
+                log(0, 503);
+                return Ok(throttle::refuse_write(why, server.flavor, incoming).await);
+            }
+        },
+    };
     let rate = match fault {
         Some(Fault::SlowRead(rate)) => Some(rate),
         _ => None,
@@ -200,7 +222,7 @@ async fn answer(
 
 /// Answers while the client still sends, and goes on reading for a moment: a connection that is closed with unread bytes
 /// would take the reply with it. A client that sends more than this moment allows sees a broken pipe, then the reply.
-fn refuse_upload(mut reply: Reply, flavor: Flavor, incoming: Incoming) -> Response<Body> {
+pub fn refuse_upload(mut reply: Reply, flavor: Flavor, incoming: Incoming) -> Response<Body> {
     let body = match std::mem::replace(&mut reply.body, Content::Whole(Vec::new())) {
         Content::Whole(bytes) => Bytes::from(bytes),
         Content::Pieces(_) => Bytes::new(),
@@ -243,7 +265,7 @@ async fn cut(mut reply: Reply, flavor: Flavor, ending: &Ending) -> io::Result<Re
 /// The same reply at no more than `rate` bytes a second.
 fn throttled(reply: Reply, rate: u64) -> Reply {
     let (sender, receiver) = mpsc::channel(1);
-    let Reply { status, headers, body } = reply;
+    let Reply { status, headers, body, pass } = reply;
     tokio::spawn(async move {
         let mut body = body;
         loop {
@@ -264,5 +286,5 @@ fn throttled(reply: Reply, rate: u64) -> Reply {
             }
         }
     });
-    Reply { status, headers, body: Content::Pieces(receiver) }
+    Reply { status, headers, body: Content::Pieces(receiver), pass }
 }

@@ -1,5 +1,6 @@
 //! What the simulated server holds: databases (v2: buckets), retention policies, measurements, series.
 
+use super::limits::Cache;
 use super::points::{self, Value};
 use super::rows::Rows;
 use std::collections::{BTreeMap, HashMap};
@@ -65,6 +66,8 @@ pub struct Data {
     pub measurements: Vec<Measurement>,
     by_name: HashMap<Box<[u8]>, u32>,
     by_key: HashMap<Box<[u8]>, (u32, u32)>,
+    /// Write caches by shard start, when their size is limited.
+    pub caches: HashMap<i64, Cache>,
 }
 
 /// One measurement (v3: table).
@@ -118,6 +121,21 @@ impl Database {
     }
 }
 
+impl Database {
+    /// The policy to write to, and the data of the others.
+    pub fn apart(&mut self, name: Option<&str>) -> Option<(&mut Policy, Vec<&Data>)> {
+        let name = name.unwrap_or(&self.default_policy);
+        let (mut target, mut others) = (None, Vec::new());
+        for (policy_name, policy) in &mut self.policies {
+            match policy_name == name {
+                true => target = Some(policy),
+                false => others.push(&policy.data),
+            }
+        }
+        target.map(|target| (target, others))
+    }
+}
+
 impl Policy {
     /// An empty policy; both lengths in ns.
     pub fn new(duration: i64, shard: i64) -> Policy {
@@ -143,6 +161,11 @@ impl Data {
     /// True when the series exists.
     pub fn knows(&self, key: &[u8]) -> bool {
         self.by_key.contains_key(key)
+    }
+
+    /// The keys of all series.
+    pub fn keys(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_key.keys().map(|key| &**key)
     }
 
     /// The measurement and series of a key, made when new.
@@ -178,6 +201,7 @@ impl Data {
     pub fn drop_measurement(&mut self, name: &[u8]) {
         if let Some(m) = self.by_name.remove(name) {
             self.by_key.retain(|_, (of, _)| *of != m);
+            self.caches.values_mut().for_each(|cache| cache.drop_measurement(m));
             if let Some(measurement) = self.measurements.get_mut(m as usize) {
                 *measurement = Measurement::new(Vec::new());
             }

@@ -4,7 +4,8 @@
 //! the first one's complaint reaches the client (dossier influxdb 2.4, measured 2.4 and 2.5).
 
 use super::flavor::Flavor;
-use super::points::{Batch, Value};
+use super::limits::Bounds;
+use super::points::{Batch, Point, Value};
 use super::store::{Data, Policy, SplitKey, Type};
 use super::time::{duration_text, rfc3339};
 use std::collections::HashMap;
@@ -17,10 +18,19 @@ pub enum Refusal {
     Partial { reason: String, dropped: usize, placed: bool },
     /// The batch of a shard was refused as a whole.
     Whole(String),
+    /// The write cache of a shard has no room; nothing of that shard's part is stored.
+    Full(String),
 }
 
 /// Stores a batch. `now` is the server's clock in ns.
-pub fn write(policy: &mut Policy, batch: &Batch, flavor: Flavor, split: SplitKey, now: i64) -> Result<(), Refusal> {
+pub fn write(
+    policy: &mut Policy,
+    mut bounds: Bounds,
+    batch: &Batch,
+    flavor: Flavor,
+    split: SplitKey,
+    now: i64,
+) -> Result<(), Refusal> {
     let oldest = if policy.duration == 0 { i64::MIN } else { now.saturating_sub(policy.duration) };
     let mut expired = Expired::default();
     let mut shards: Vec<(i64, Vec<usize>)> = Vec::new();
@@ -42,7 +52,7 @@ pub fn write(policy: &mut Policy, batch: &Batch, flavor: Flavor, split: SplitKey
     }
     let mut first: Option<Refusal> = None;
     for (start, points) in shards {
-        let refusal = write_shard(&mut policy.data, start, &points, batch, flavor, split);
+        let refusal = write_shard(&mut policy.data, &mut bounds, (start, &points), batch, flavor, split);
         first = first.or(refusal.err());
     }
     match first.or_else(|| expired.refusal(flavor, policy.duration, oldest)) {
@@ -103,8 +113,8 @@ impl Drops {
 
 fn write_shard(
     data: &mut Data,
-    start: i64,
-    points: &[usize],
+    bounds: &mut Bounds,
+    (start, points): (i64, &[usize]),
     batch: &Batch,
     flavor: Flavor,
     split: SplitKey,
@@ -112,8 +122,8 @@ fn write_shard(
     let mut drops = Drops::default();
     let mut pending: HashMap<(u32, u32), Type> = HashMap::new();
     let mut clash = false;
-    let mut accepted: Vec<(u32, u32, i64, Vec<(u32, usize)>)> = Vec::with_capacity(points.len());
-    let mut located = Vec::with_capacity(points.len());
+    let mut accepted: Vec<(u32, u32, &Point, Vec<(u32, usize)>)> = Vec::with_capacity(points.len());
+    let mut valid: Vec<&Point> = Vec::with_capacity(points.len());
     for point in points.iter().filter_map(|&n| batch.points.get(n)) {
         if !data.knows(&point.key) {
             let (name, tags) = split(&point.key);
@@ -125,9 +135,28 @@ fn write_shard(
                 continue;
             }
         }
-        let (m, s) = data.series(&point.key, split);
-        located.push((point, m, s));
+        valid.push(point);
     }
+    if let Some(over) = bounds.check(data, &valid, split) {
+        for key in over.created {
+            data.series(&key, split);
+        }
+        if flavor != Flavor::V16 {
+            // good points of known series go with the others, and are not counted (1.8.10)
+            return Err(Refusal::Partial { reason: over.reason, dropped: over.dropped, placed: false });
+        }
+        drops.count += over.dropped;
+        drops.reason = Some(over.reason);
+        let mut lost = over.lost.into_iter();
+        valid.retain(|_| lost.next() != Some(true));
+    }
+    let located: Vec<(&Point, u32, u32)> = valid
+        .into_iter()
+        .map(|point| {
+            let (m, s) = data.series(&point.key, split);
+            (point, m, s)
+        })
+        .collect();
     for (point, m, s) in located {
         let Some(measurement) = data.measurements.get_mut(m as usize) else { continue };
         let fields = batch.fields.get(point.fields.clone()).unwrap_or_default();
@@ -197,7 +226,7 @@ fn write_shard(
                 drops.count += 1;
                 drops.note(|| reason);
             }
-            None => accepted.push((m, s, point.time, ids)),
+            None => accepted.push((m, s, point, ids)),
         }
     }
     if clash {
@@ -214,9 +243,16 @@ fn write_shard(
             }
         }
     }
-    for (m, s, time, ids) in accepted {
+    if bounds.cache() > 0 {
+        fill_cache(data, bounds.cache(), start, &accepted, batch)?;
+    }
+    for (m, s, point, ids) in accepted {
         if let Some(measurement) = data.measurements.get_mut(m as usize) {
-            measurement.push(s, time, ids.iter().filter_map(|&(id, at)| batch.fields.get(at).map(|f| (id, &f.value))));
+            measurement.push(
+                s,
+                point.time,
+                ids.iter().filter_map(|&(id, at)| batch.fields.get(at).map(|f| (id, &f.value))),
+            );
         }
     }
     match drops.reason {
@@ -226,6 +262,25 @@ fn write_shard(
         }
         None => Ok(()),
     }
+}
+
+/// Makes room in the cache of a shard, or not at all.
+fn fill_cache(
+    data: &mut Data,
+    limit: u64,
+    start: i64,
+    accepted: &[(u32, u32, &Point, Vec<(u32, usize)>)],
+    batch: &Batch,
+) -> Result<(), Refusal> {
+    let cache = data.caches.entry(start).or_default();
+    let fields = accepted.iter().flat_map(|(m, s, point, ids)| {
+        ids.iter().filter_map(move |&(id, at)| batch.fields.get(at).map(|field| ((*m, *s, id), point, field)))
+    });
+    if let Some(needed) = cache.over(limit, fields.clone().map(|(_, _, field)| &field.value)) {
+        return Err(Refusal::Full(format!("engine: cache-max-memory-size exceeded: ({needed}/{limit})")));
+    }
+    fields.for_each(|(column, point, field)| cache.add(column, &point.key, &field.key, &field.value));
+    Ok(())
 }
 
 fn text(bytes: &[u8]) -> std::borrow::Cow<'_, str> {

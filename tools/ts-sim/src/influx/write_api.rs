@@ -4,12 +4,13 @@ use super::accounts::Who;
 use super::body::{self, Damage};
 use super::flavor::Flavor;
 use super::http::{self, Crash};
+use super::limits::Bounds;
 use super::manage;
 use super::points::{self, Batch, Rules};
 use super::reply::Reply;
 use super::request::Request;
 use super::server::Server;
-use super::store::SPLIT_V1;
+use super::store::{Policy, SPLIT_V1};
 use super::v3_write::{self, Door};
 use super::write::{self, Refusal};
 use std::borrow::Cow;
@@ -137,10 +138,11 @@ fn v1_write(server: &Server, request: &Request, place: Place, unit: Unit) -> Res
         return Ok(Reply::v1_error(404, format!("database not found: \"{database}\"").as_bytes()));
     };
     let policy_name = policy.unwrap_or(&found.default_policy).to_string();
-    let Some(target) = found.policy_mut(policy) else {
+    let Some((target, others)) = found.apart(policy) else {
         return Ok(Reply::v1_error(500, format!("retention policy not found: {policy_name}").as_bytes()));
     };
-    let outcome = write_batch(server, target, &batch);
+    let bounds = Bounds::new(server.limits, &target.data, others);
+    let outcome = write_batch(server, target, bounds, &batch);
     drop(store);
     if let Some(wrong) = unit.wrong {
         return Ok(Reply::v1_error(400, wrong.as_bytes()));
@@ -152,6 +154,7 @@ fn v1_write(server: &Server, request: &Request, place: Place, unit: Unit) -> Res
     };
     Ok(match outcome {
         Err(Refusal::Whole(reason)) => Reply::v1_error(400, reason.as_bytes()),
+        Err(Refusal::Full(reason)) => Reply::v1_error(500, reason.as_bytes()),
         Err(Refusal::Partial { reason, dropped, .. }) => {
             let suffix = suffix(Some(&policy_name));
             Reply::v1_error(400, format!("partial write: {reason} dropped={dropped}{suffix}").as_bytes())
@@ -170,8 +173,8 @@ pub fn unauthorized(text: &str) -> Reply {
     Reply::v1_error(401, text.as_bytes()).with("WWW-Authenticate", "Basic realm=\"InfluxDB\"")
 }
 
-fn write_batch(server: &Server, target: &mut super::store::Policy, batch: &Batch) -> Result<(), Refusal> {
-    write::write(target, batch, server.flavor, SPLIT_V1, server.now())
+fn write_batch(server: &Server, target: &mut Policy, bounds: Bounds, batch: &Batch) -> Result<(), Refusal> {
+    write::write(target, bounds, batch, server.flavor, SPLIT_V1, server.now())
 }
 
 /// The body without its compression.
@@ -252,12 +255,17 @@ fn v2_store(server: &Server, request: &Request, who: &Who, bucket: &str, unit: i
         return Ok(Reply::v2_error(400, "invalid", &batch.failed.join(&b'\n')));
     }
     let mut store = server.store_mut();
-    let Some(target) = store.databases.get_mut(bucket).and_then(|b| b.policy_mut(None)) else {
+    let Some((target, others)) = store.databases.get_mut(bucket).and_then(|b| b.apart(None)) else {
         return Ok(Reply::v2_error(404, "not found", b"bucket not found"));
     };
-    Ok(match write_batch(server, target, &batch) {
+    let bounds = Bounds::new(server.limits, &target.data, others);
+    Ok(match write_batch(server, target, bounds, &batch) {
         Ok(()) => Reply::empty(204),
         Err(Refusal::Whole(reason)) => Reply::v2_error(422, "unprocessable entity", reason.as_bytes()),
+        Err(Refusal::Full(reason)) => {
+            let text = format!("unexpected error writing points to database: {reason}");
+            Reply::v2_error(500, "internal error", text.as_bytes())
+        }
         Err(Refusal::Partial { reason, dropped, placed }) => {
             let suffix =
                 if placed { format!(" for database: {id} for retention policy: autogen") } else { String::new() };
@@ -283,9 +291,9 @@ pub fn load(server: &Server, target: &str, bytes: &[u8]) -> Result<(), String> {
     let mut store = server.store_mut();
     let policy = store.databases.get_mut(target).and_then(|d| d.policy_mut(None));
     let policy = policy.ok_or_else(|| format!("no database {target}"))?;
-    match write_batch(server, policy, &batch) {
+    match write_batch(server, policy, Bounds::none(), &batch) {
         Ok(()) => Ok(()),
-        Err(Refusal::Whole(reason)) => Err(reason),
+        Err(Refusal::Whole(reason) | Refusal::Full(reason)) => Err(reason),
         Err(Refusal::Partial { reason, dropped, .. }) => Err(format!("{reason} (dropped {dropped})")),
     }
 }
