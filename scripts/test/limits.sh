@@ -8,8 +8,7 @@ tools_on_path
 
 size=${TS_LIMITS_MIB:-1024}
 limit=$((256 * 1024))
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+begin_scratch
 passed=0
 
 # under NAME COMMAND…: with at most 256 MiB of address space
@@ -30,6 +29,11 @@ under "ts-convert csv to arrow" ts-convert -t arrow "$scratch/data.csv"
 under "ts-convert csv to parquet" ts-convert -t parquet "$scratch/data.csv"
 under "ts-convert csv to ndjson" ts-convert -t ndjson "$scratch/data.csv"
 under "ts-verify digest" ts-verify digest --measurement sensors "$scratch/data.csv"
+simulate tdengine tdengine --load "db.sensors=$scratch/data.csv"
+export TS_SOURCE_URL=tdengine://root@${url#http://}/db TS_SOURCE_PASSWORD=taosdata
+under "td-dump to csv" td-dump --table sensors
+under "td-dump to arrow" td-dump --table sensors -t arrow
+kill "${pids[-1]}" && wait "${pids[-1]}" 2>/dev/null || true # its memory is needed for the rest
 ts-convert --quiet -t parquet "$scratch/data.csv" -o "$scratch/data.parquet"
 rm "$scratch/data.csv"
 under "lp-encode parquet" lp-encode --measurement sensors "$scratch/data.parquet"
@@ -39,6 +43,8 @@ ts-gen sensors --rows $((size * 8200)) --no-table --quiet -t lp -o "$scratch/dat
 say "$(du -m "$scratch/data.lp" | cut -f1) MiB of line protocol"
 under "lp-decode" lp-decode "$scratch/data.lp"
 under "influx-write --dry-run" influx-write --dry-run --url influx1+http://127.0.0.1:1/db "$scratch/data.lp"
+simulate influx influx --flavor 2.9 --org o --bucket b --token t --discard
+under "influx-write" env TS_TARGET_TOKEN=t influx-write --url "influx2+$url/?org=o&bucket=b" "$scratch/data.lp"
 rm "$scratch/data.lp"
 
 # One line that never ends: refused, not collected.
