@@ -11,8 +11,6 @@ use cli::output::Output;
 use fault::{Error, Kind, Result};
 use rows::format::WriteOptions;
 use rows::{Limits, SchemaRef, Writer, format};
-use std::io::{self, Write};
-use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
@@ -20,36 +18,6 @@ use std::sync::{Mutex, PoisonError};
 pub struct Work {
     pub plan: Plan,
     pub layout: Layout,
-}
-
-/// Counts the bytes that go out.
-pub struct Counted {
-    output: Output,
-    bytes: cli::Counter,
-}
-
-impl Counted {
-    /// Opens the output.
-    pub fn create(path: Option<&Path>, run: &Run) -> Result<Counted> {
-        Ok(Counted { output: Output::create(path)?, bytes: run.counter("bytes") })
-    }
-
-    /// Everything was written.
-    pub fn finish(self) -> Result<()> {
-        self.output.finish()
-    }
-}
-
-impl Write for Counted {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.output.write(buffer)?;
-        self.bytes.add(written as u64);
-        Ok(written)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
-    }
 }
 
 /// An output that rows are written to, up to a limit.
@@ -62,13 +30,13 @@ pub struct Sink {
 
 impl Sink {
     pub fn create(
-        output: Counted,
+        output: Output,
         schema: SchemaRef,
         options: WriteOptions,
         limit: Option<u64>,
         run: &Run,
     ) -> Result<Sink> {
-        let writer = format::create(output, Counted::finish, schema.clone(), options)?;
+        let writer = format::create(output, Output::finish, schema.clone(), options)?;
         Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone() })
     }
 

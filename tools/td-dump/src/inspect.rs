@@ -1,12 +1,13 @@
 //! `--list`, `--schema`, `--count`: what is there, without reading rows.
 
 use crate::args::Args;
-use crate::dump::{Counted, Sink};
+use crate::dump::Sink;
 use crate::plan::Plan;
 use crate::session::{Connector, Session};
 use crate::target::{self, Target};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use cli::output::Output;
 use fault::{Error, Kind, Result};
 use rows::instant;
 use rows::role::{self, Role};
@@ -30,7 +31,7 @@ struct Listed {
 }
 
 /// `--list`: one row per super table and ordinary table.
-pub fn list(session: &mut Session, output: Counted, args: &Args, connector: &Connector) -> Result<()> {
+pub fn list(session: &mut Session, output: Output, args: &Args, connector: &Connector) -> Result<()> {
     let databases: Vec<String> = match &connector.config.login.database {
         Some(name) => vec![name.clone()],
         None => session.repeat(catalog::databases)?.into_iter().map(|found| found.name).collect(),
@@ -72,7 +73,7 @@ pub fn list(session: &mut Session, output: Counted, args: &Args, connector: &Con
 }
 
 /// `--count`: one row per table.
-pub fn count(session: &mut Session, output: Counted, args: &Args, connector: &Connector) -> Result<()> {
+pub fn count(session: &mut Session, output: Output, args: &Args, connector: &Connector) -> Result<()> {
     let database = target::database(session, connector.config.login.database.as_deref())?;
     let (mut names, mut numbers) = (Vec::new(), Vec::new());
     for target in target::resolve(session, args, &database)? {
@@ -84,7 +85,7 @@ pub fn count(session: &mut Session, output: Counted, args: &Args, connector: &Co
     write(columns, output, args, connector)
 }
 
-fn write(columns: Vec<(&str, ArrayRef)>, output: Counted, args: &Args, connector: &Connector) -> Result<()> {
+fn write(columns: Vec<(&str, ArrayRef)>, output: Output, args: &Args, connector: &Connector) -> Result<()> {
     let field = |(name, array): &(&str, ArrayRef)| {
         let text = array.data_type() == &DataType::Utf8;
         // A role of their own for names and numbers alike: `table` here is a word, not an identity.
@@ -100,7 +101,7 @@ fn write(columns: Vec<(&str, ArrayRef)>, output: Counted, args: &Args, connector
 }
 
 /// `--schema`: a JSON document.
-pub fn schema(session: &mut Session, mut output: Counted, args: &Args, connector: &Connector) -> Result<()> {
+pub fn schema(session: &mut Session, mut output: Output, args: &Args, connector: &Connector) -> Result<()> {
     let database = target::database(session, connector.config.login.database.as_deref())?;
     let targets = target::resolve(session, args, &database)?;
     let version = session.repeat(|client| Ok(client.version()))?;

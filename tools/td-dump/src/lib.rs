@@ -13,8 +13,9 @@ mod target;
 pub use args::Args;
 
 use arrow_schema::SchemaRef;
+use cli::output::Output;
 use cli::{Run, Tool};
-use dump::{Counted, Sink, Work};
+use dump::{Sink, Work};
 use fault::{Error, Kind, Result};
 use layout::Layout;
 use plan::Plan;
@@ -57,7 +58,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let mut session = connector.session();
     if args.output_dir.is_none() {
         // Opened before anything is asked: a bad path fails in the first second.
-        let output = Counted::create(args.output.output.as_deref(), run)?;
+        let output = Output::create(args.output.output.as_deref())?.counting(run.counter("bytes"));
         return match &args.query {
             Some(sql) => query::run(sql, output, &args, &connector),
             None if args.list => inspect::list(&mut session, output, &args, &connector),
@@ -106,7 +107,7 @@ fn works(
 }
 
 /// Everything into one stream. Several tables must agree in their columns; each row then carries its table's name.
-fn one_output(output: Counted, session: &mut Session, args: &Args, connector: &Connector) -> Result<()> {
+fn one_output(output: Output, session: &mut Session, args: &Args, connector: &Connector) -> Result<()> {
     let prepared = prepare(session, args, connector)?;
     let several = prepared.len() > 1;
     let names: Vec<String> = prepared.iter().map(|(target, _)| target.table.clone()).collect();
@@ -131,7 +132,7 @@ fn directory(session: &mut Session, args: &Args, connector: &Connector) -> Resul
         .map_err(|error| Error::io(format!("cannot create {}", directory.display()), error))?;
     for (target, plan) in prepare(session, args, connector)? {
         let path = file_name(directory, &target.table, args.to.unwrap_or(Format::Csv));
-        let output = Counted::create(Some(&path), &connector.run)?;
+        let output = Output::create(Some(&path))?.counting(connector.run.counter("bytes"));
         let works = works(vec![(target, plan)], session, args, connector, false)?;
         if args.dry_run {
             explain(&works, connector)?;

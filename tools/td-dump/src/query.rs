@@ -1,16 +1,17 @@
 //! `--query`: a statement of the user's own.
 
 use crate::args::Args;
-use crate::dump::{Counted, Sink};
+use crate::dump::Sink;
 use crate::layout::Layout;
 use crate::session::{Connector, Patience, Session};
+use cli::output::Output;
 use fault::{Context as _, Error, Kind, Result};
 use rows::{Limits, batch};
 use tdengine::catalog;
 
 /// Runs the statement and writes its rows. They are written as they come, so only a failure before the first row is
 /// tried again.
-pub fn run(sql: &str, output: Counted, args: &Args, connector: &Connector) -> Result<()> {
+pub fn run(sql: &str, output: Output, args: &Args, connector: &Connector) -> Result<()> {
     let run = &connector.run;
     let sql = sql.trim().trim_end_matches(';');
     let mut session = connector.session();
