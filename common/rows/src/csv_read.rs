@@ -1,6 +1,6 @@
 //! CSV in: typed, plain or no header; cells go straight into typed columns.
 
-use crate::column::{Builder, Fit};
+use crate::csv_rows::{BEHIND_QUOTE, Grammar, RowBuilder};
 use crate::csv_split::{Cell, Form, Split, split, unescape};
 use crate::header::{self, Column};
 use crate::instant;
@@ -22,35 +22,13 @@ const SAMPLE_BYTES: usize = 1 << 20;
 pub struct CsvReader {
     lines: Lines,
     schema: SchemaRef,
-    columns: Vec<Column>,
-    builders: Vec<Builder>,
+    table: RowBuilder,
     cells: Vec<Cell>,
-    scratch: Vec<u8>,
-    grammar: Grammar,
     limits: Limits,
     bad_rows: BadRows,
     /// Data rows seen, good and bad.
     rows: u64,
-    /// Bytes that each row takes in the batch besides its texts.
-    row_bytes: usize,
     done: bool,
-}
-
-struct Grammar {
-    delimiter: u8,
-    null: Option<Vec<u8>>,
-    header: Header,
-    epoch: Option<Unit>,
-}
-
-impl Grammar {
-    fn is_null(&self, text: &[u8], ty: Type) -> bool {
-        match &self.null {
-            None => text.is_empty(),
-            // With a NULL text of its own, an empty cell is an empty text; in other types it can only be NULL.
-            Some(null) => text == null.as_slice() || (text.is_empty() && !matches!(ty, Type::String | Type::Json)),
-        }
-    }
 }
 
 impl CsvReader {
@@ -68,48 +46,13 @@ impl CsvReader {
         Ok(CsvReader {
             lines,
             schema: Arc::new(schema),
-            builders: columns.iter().map(|column| Builder::new(column.ty)).collect(),
-            row_bytes: columns.iter().map(|column| Builder::row_bytes(column.ty)).sum(),
-            columns,
+            table: RowBuilder::new(columns, grammar),
             cells: Vec::new(),
-            scratch: Vec::new(),
-            grammar,
             limits: options.limits,
             bad_rows: options.bad_rows,
             rows: 0,
             done: false,
         })
-    }
-
-    /// Appends the row in `self.cells`; `Err` tells column and reason, and the row is taken back.
-    fn append(&mut self, len: usize) -> std::result::Result<(), String> {
-        let row = self.lines.bytes().get(..len).unwrap_or_default();
-        if self.cells.len() != self.columns.len() {
-            return Err(format!("the row has {} cells, the header {}", self.cells.len(), self.columns.len()));
-        }
-        let before = self.builders.first().map_or(0, Builder::len);
-        let ascii = row.is_ascii();
-        for (at, (cell, builder)) in self.cells.iter().zip(&mut self.builders).enumerate() {
-            let text = &row[cell.start..cell.end];
-            let result = match cell.form {
-                Form::Bare if self.grammar.is_null(text, builder.ty()) => {
-                    builder.null();
-                    Ok(())
-                }
-                Form::Bare | Form::Quoted => put(builder, text, ascii, self.grammar.epoch),
-                Form::Escaped => {
-                    self.scratch.clear();
-                    unescape(text, &mut self.scratch);
-                    put(builder, &self.scratch, ascii, self.grammar.epoch)
-                }
-            };
-            if let Err(misfit) = result {
-                let column = &self.columns[at];
-                self.builders.iter_mut().for_each(|builder| builder.truncate(before));
-                return Err(format!("column {} ({}): '{}' {misfit}", column.name, column.ty, fault::excerpt(text)));
-            }
-        }
-        Ok(())
     }
 
     /// Hands a bad row to the caller, who decides whether to go on.
@@ -135,7 +78,7 @@ impl Reader for CsvReader {
                 self.done = true;
                 break;
             }
-            match split(self.lines.bytes(), self.grammar.delimiter, self.lines.at_eof(), &mut self.cells) {
+            match split(self.lines.bytes(), self.table.grammar.delimiter, self.lines.at_eof(), &mut self.cells) {
                 Split::More => self.lines.fill()?,
                 // Nothing at all in the buffer, and the end not yet seen, is `More`; so there is a row here.
                 Split::Row { len, lines, ended } => {
@@ -143,21 +86,22 @@ impl Reader for CsvReader {
                     if let Some(error) = self.lines.stray_mark(row) {
                         return Err(error);
                     }
-                    if !ended && self.grammar.header == Header::Typed {
+                    if !ended && self.table.grammar.header == Header::Typed {
                         return Err(cut(&self.lines));
                     }
                     let blank = matches!(row, b"\n" | b"\r\n");
                     // A blank line is a NULL where there is one column, and no row where there are more.
-                    if blank && self.columns.len() != 1 {
+                    if blank && self.table.columns.len() != 1 {
                         self.lines.consume(len, lines);
                         continue;
                     }
-                    let size = len + self.row_bytes;
+                    let size = len + self.table.row_bytes();
                     if rows > 0 && bytes + size > self.limits.bytes {
                         break;
                     }
                     self.rows += 1;
-                    match self.append(len) {
+                    let row = self.lines.bytes().get(..len).unwrap_or_default();
+                    match self.table.append(row, &self.cells) {
                         Ok(()) => {
                             rows += 1;
                             bytes += size;
@@ -168,7 +112,7 @@ impl Reader for CsvReader {
                 }
                 Split::Bad { len, lines } => {
                     self.rows += 1;
-                    self.reject(len, "text behind a closing quote (a quote within a quoted cell is written twice)")?;
+                    self.reject(len, BEHIND_QUOTE)?;
                     self.lines.consume(len, lines);
                 }
                 Split::OpenQuote => return Err(open_quote(&self.lines)),
@@ -177,23 +121,8 @@ impl Reader for CsvReader {
         if rows == 0 {
             return Ok(None);
         }
-        let arrays = self.builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
-        RecordBatch::try_new(self.schema.clone(), arrays)
-            .map(Some)
-            .map_err(|error| Error::caused(Kind::Bug, "cannot build a batch from CSV", error))
+        self.table.finish(&self.schema).map(Some)
     }
-}
-
-/// A cell into its column. `ascii`: the whole row is ASCII, hence valid UTF-8.
-#[inline]
-fn put(builder: &mut Builder, text: &[u8], ascii: bool, epoch: Option<Unit>) -> Fit {
-    if let (Some(unit), Type::Timestamp(_)) = (epoch, builder.ty()) {
-        return builder.epoch(text, unit);
-    }
-    if !ascii && builder.is_text() && std::str::from_utf8(text).is_err() {
-        return Err("is not valid UTF-8");
-    }
-    builder.text(text)
 }
 
 /// The delimiters that no number or time contains.

@@ -1,0 +1,569 @@
+//! Where the rows and cells of a block of CSV end: found 64 bytes at a time, before anything looks at a cell.
+//!
+//! [`Index::scan`] gives exactly what [`split`] would find row by row (the property tests hold it to that), but all at
+//! once: the position of every delimiter and line end outside of quotes. With the number of columns known, the cells of
+//! row `r` are then plain arithmetic, and each is one slice:
+//!
+//! ```text
+//! index.scan(bytes, b',');
+//! for row in index.rows() {
+//!     if row.ends.len() != columns { /* ragged, blank or bad: split() says what it is */ }
+//!     let mut start = row.start;
+//!     for &end in row.ends {
+//!         let cell = cell(bytes, start, end as usize);   // or bytes[start..end] where index.has_quotes() is false
+//!         start = end as usize + 1;
+//!     }
+//! }
+//! /* bytes[index.len()..] is the beginning of a row: read more, or at the end of the input leave it to split() */
+//! ```
+//!
+//! How it works: a byte comparison makes a 64-bit mask of each of delimiter, LF and quote. A running xor over the bits
+//! of the quote mask tells what is within quotes. This is right only as long as every quote opens or closes a whole cell,
+//! so the neighbours of each quote are checked, as masks too; a row that breaks the rule (`5"`, text behind a closing
+//! quote) is left to [`split`] alone, and the masks go on behind it.
+//!
+//! The masks come from AVX2 where the machine has it, from SSE2 on other x86-64, and from 64-bit words elsewhere: all
+//! with the same result.
+
+use crate::csv_split::{Cell, Form, Split, split};
+
+/// Rows and cells of a block. Made once and used for every block: its memory is recycled.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// The first `cells` are the positions of the byte behind each cell (delimiter or LF); the rest is room.
+    ends: Vec<u32>,
+    cells: usize,
+    rows: Vec<RowEnd>,
+    len: usize,
+    seen: Seen,
+    /// Where `split` puts the cells of a row that the masks do not understand.
+    scratch: Vec<Cell>,
+}
+
+/// A row's last entry in `ends`, and its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RowEnd {
+    cells: u32,
+    end: u32,
+}
+
+/// A row of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row<'a> {
+    /// Where it begins.
+    pub start: usize,
+    /// Where the next one begins: behind its LF.
+    pub end: usize,
+    /// The position behind each of its cells: of a delimiter, or of its LF (a CR before that LF is within the last
+    /// range, see [`cell`]). A bad row, with text behind a closing quote, has none. A blank line has one.
+    pub ends: &'a [u32],
+}
+
+/// What kinds of bytes a block holds, as far as it was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    quotes: bool,
+    returns: bool,
+    high: bool,
+}
+
+/// Whose masks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Sse2,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+}
+
+impl Engine {
+    /// The fastest that this machine has.
+    pub fn best() -> Engine {
+        #[cfg(target_arch = "x86_64")]
+        return if avx2() { Engine::Avx2 } else { Engine::Sse2 };
+        #[cfg(not(target_arch = "x86_64"))]
+        return Engine::Portable;
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn avx2() -> bool {
+    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt")
+}
+
+impl Index {
+    /// Finds the rows of `bytes`, which begin where a row begins and of which at most 4 GiB are looked at. What was found
+    /// in the block before is forgotten.
+    pub fn scan(&mut self, bytes: &[u8], delimiter: u8) {
+        self.scan_with(Engine::best(), bytes, delimiter);
+    }
+
+    /// As [`Index::scan`], with the masks of this engine.
+    pub fn scan_with(&mut self, engine: Engine, bytes: &[u8], delimiter: u8) {
+        let bytes = bytes.get(..u32::MAX as usize - 64).unwrap_or(bytes);
+        (self.cells, self.len, self.seen) = (0, 0, Seen::default());
+        self.rows.clear();
+        while let Some(odd) = self.scan_from(engine, bytes, delimiter) {
+            self.odd_row(bytes, delimiter);
+            // A row that goes on behind these bytes, or for which the mask and `split` agree on nothing.
+            if self.len <= odd {
+                break;
+            }
+        }
+    }
+
+    /// Rows, in order.
+    #[inline]
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> + Clone {
+        let (mut start, mut cells) = (0, 0);
+        let ends = self.ends();
+        self.rows.iter().map(move |row| {
+            let found = Row {
+                start,
+                end: row.end as usize,
+                ends: ends.get(cells as usize..row.cells as usize).unwrap_or_default(),
+            };
+            (start, cells) = (row.end as usize, row.cells);
+            found
+        })
+    }
+
+    /// The position behind every cell of every row; row by row in [`Index::rows`].
+    #[inline]
+    pub fn ends(&self) -> &[u32] {
+        self.ends.get(..self.cells).unwrap_or_default()
+    }
+
+    /// Bytes of the rows, line ends included. What is behind them is no whole row.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// A quote is somewhere in the block. Without one every cell is bare.
+    pub fn has_quotes(&self) -> bool {
+        self.seen.quotes
+    }
+
+    /// A CR is somewhere in the block. Without one no line ends in CR LF.
+    pub fn has_returns(&self) -> bool {
+        self.seen.returns
+    }
+
+    /// No byte above 0x7f is in the block, so that all its text is valid UTF-8.
+    pub fn is_ascii(&self) -> bool {
+        !self.seen.high
+    }
+
+    /// Goes on behind the rows that were found. Gives the start of the row at which a quote stands where the masks do not
+    /// allow for it; `None` at the end of the bytes.
+    fn scan_from(&mut self, engine: Engine, bytes: &[u8], delimiter: u8) -> Option<usize> {
+        match engine {
+            Engine::Portable => self.walk(bytes, |chunk| portable(chunk, delimiter)),
+            #[cfg(target_arch = "x86_64")]
+            Engine::Avx2 if avx2() => {
+                // SAFETY: the features that the function is compiled for are there, as `avx2` has just said.
+                unsafe { x86::walk_avx2(self, bytes, delimiter) }
+            }
+            #[cfg(target_arch = "x86_64")]
+            Engine::Sse2 | Engine::Avx2 => {
+                // SAFETY: SSE2 is part of x86-64.
+                unsafe { x86::walk_sse2(self, bytes, delimiter) }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn walk(&mut self, bytes: &[u8], masks: impl Fn(&[u8; 64]) -> Masks) -> Option<usize> {
+        let mut at = self.len;
+        let mut quoting = Quoting::at_row_start();
+        let mut seen = self.seen;
+        let mut broken = None;
+        while at < bytes.len() {
+            let rest = bytes.get(at..).unwrap_or_default();
+            let mut m = match rest.first_chunk::<64>() {
+                Some(chunk) => masks(chunk),
+                None => {
+                    // Zeros behind the end: no delimiter is one.
+                    let mut chunk = [0; 64];
+                    for (to, from) in chunk.iter_mut().zip(rest) {
+                        *to = *from;
+                    }
+                    masks(&chunk)
+                }
+            };
+            seen.returns |= m.returns != 0;
+            seen.high |= m.high != 0;
+            // Most blocks hold no quote: then nothing is to be checked either.
+            if m.quotes != 0 || quoting.needed() {
+                seen.quotes = true;
+                if let Some(bad) = quoting.apply(&mut m) {
+                    broken = Some(());
+                    let sure = (1u64 << bad) - 1;
+                    m.delimiters &= sure;
+                    m.line_ends &= sure;
+                }
+            } else {
+                quoting.skip(&m);
+            }
+            self.put(at as u32, m.delimiters | m.line_ends, m.line_ends);
+            if broken.is_some() {
+                break;
+            }
+            at += 64;
+        }
+        self.seen = seen;
+        // Cells of a row that has no end here are none.
+        let row = self.rows.last().copied().unwrap_or(RowEnd { cells: 0, end: 0 });
+        (self.cells, self.len) = (row.cells as usize, row.end as usize);
+        broken.map(|()| self.len)
+    }
+
+    /// Appends the positions of 64 bytes from `base` on.
+    #[inline(always)]
+    fn put(&mut self, base: u32, all: u64, line_ends: u64) {
+        let from = self.cells;
+        if self.ends.len() < from + 64 {
+            self.ends.resize((from + 64).max(self.ends.len() * 2), 0);
+        }
+        let count = all.count_ones() as usize;
+        if let Some(room) = self.ends.get_mut(from..).and_then(|room| room.first_chunk_mut::<64>()) {
+            // Eight at a time without a look at how many there are: what is too much is written over.
+            let mut left = all;
+            let mut next = || {
+                let position = base.wrapping_add(left.trailing_zeros());
+                left &= left.wrapping_sub(1);
+                position
+            };
+            for slot in &mut room[..8] {
+                *slot = next();
+            }
+            if count > 8 {
+                for slot in &mut room[8..16] {
+                    *slot = next();
+                }
+                if count > 16 {
+                    for slot in &mut room[16..] {
+                        *slot = next();
+                    }
+                }
+            }
+        }
+        let mut left = line_ends;
+        while left != 0 {
+            let bit = left.trailing_zeros();
+            let before = all & (left ^ left.wrapping_sub(1));
+            self.rows.push(RowEnd { cells: from as u32 + before.count_ones(), end: base + bit + 1 });
+            left &= left.wrapping_sub(1);
+        }
+        self.cells = from + count;
+    }
+
+    /// One row as `split` sees it.
+    #[cold]
+    fn odd_row(&mut self, bytes: &[u8], delimiter: u8) {
+        let start = self.len;
+        let rest = bytes.get(start..).unwrap_or_default();
+        let len = match split(rest, delimiter, false, &mut self.scratch) {
+            Split::Row { len, .. } => {
+                self.ends.truncate(self.cells);
+                let last = self.scratch.len().saturating_sub(1);
+                // Behind a cell stands its delimiter, and before that its closing quote. The last ends at the LF.
+                self.ends.extend(self.scratch.iter().take(last).map(|cell| {
+                    let quote = usize::from(cell.form != Form::Bare);
+                    (start + cell.end + quote) as u32
+                }));
+                self.ends.push((start + len - 1) as u32);
+                self.cells = self.ends.len();
+                len
+            }
+            Split::Bad { len, .. } => len,
+            Split::More | Split::OpenQuote => return,
+        };
+        let row = rest.get(..len).unwrap_or_default();
+        self.seen.quotes = true;
+        self.seen.returns |= row.contains(&b'\r');
+        self.seen.high |= !row.is_ascii();
+        self.len = start + len;
+        self.rows.push(RowEnd { cells: self.cells as u32, end: self.len as u32 });
+    }
+}
+
+/// A cell of a row that [`Index`] found, between `start` and the position behind it: without quotes and without the CR of a
+/// line end.
+#[inline]
+pub(crate) fn cell(bytes: &[u8], start: usize, end: usize) -> Cell {
+    if bytes.get(start) != Some(&b'"') {
+        let returns = bytes.get(end) == Some(&b'\n') && end > start && bytes.get(end - 1) == Some(&b'\r');
+        return Cell { start, end: end - usize::from(returns), form: Form::Bare };
+    }
+    let mut end = end.max(start + 1);
+    while end > start + 1 && bytes.get(end - 1) != Some(&b'"') {
+        end -= 1;
+    }
+    let (start, end) = (start + 1, end.saturating_sub(1).max(start + 1));
+    let escaped = memchr::memchr(b'"', bytes.get(start..end).unwrap_or_default()).is_some();
+    Cell { start, end, form: if escaped { Form::Escaped } else { Form::Quoted } }
+}
+
+/// A bit for each of 64 bytes, the first byte in the lowest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Masks {
+    delimiters: u64,
+    line_ends: u64,
+    quotes: u64,
+    returns: u64,
+    high: u64,
+}
+
+/// What the bytes before say about quotes: each field is the lowest bit of a mask.
+#[derive(Clone, Copy, Debug)]
+struct Quoting {
+    /// All ones within quotes.
+    inside: u64,
+    /// The byte before allows for an opening quote: the start of a row or cell, or a quote that closed.
+    may_open: u64,
+    /// The byte before is a quote that closed: a separator, a quote or CR LF must follow.
+    closed: u64,
+    /// The two bytes before are a quote that closed and a CR: an LF must follow.
+    returned: u64,
+}
+
+impl Quoting {
+    fn at_row_start() -> Quoting {
+        Quoting { inside: 0, may_open: 1, closed: 0, returned: 0 }
+    }
+
+    /// Must bytes without a quote be looked at?
+    #[inline(always)]
+    fn needed(&self) -> bool {
+        self.inside | self.closed | self.returned != 0
+    }
+
+    /// Over 64 bytes without a quote, none of which is within quotes.
+    #[inline(always)]
+    fn skip(&mut self, m: &Masks) {
+        self.may_open = (m.delimiters | m.line_ends) >> 63;
+    }
+
+    /// Takes what is within quotes out of the masks. Gives the first bit at which a quote breaks the rule.
+    #[inline(always)]
+    fn apply(&mut self, m: &mut Masks) -> Option<u32> {
+        let inside = running_xor(m.quotes) ^ self.inside;
+        let (opening, closing) = (m.quotes & inside, m.quotes & !inside);
+        m.delimiters &= !inside;
+        m.line_ends &= !inside;
+        let separators = m.delimiters | m.line_ends;
+        let behind_closing = closing << 1 | self.closed;
+        let returns = m.returns & behind_closing;
+        let behind_return = returns << 1 | self.returned;
+        let bad = (opening & !((separators | closing) << 1 | self.may_open))
+            | (behind_closing & !(separators | opening | m.returns))
+            | (behind_return & !m.line_ends);
+        self.inside = ((inside as i64) >> 63) as u64;
+        self.may_open = (separators | closing) >> 63;
+        self.closed = closing >> 63;
+        self.returned = returns >> 63;
+        if bad == 0 { None } else { Some(bad.trailing_zeros()) }
+    }
+}
+
+/// Each bit: the xor of itself and all below.
+#[inline(always)]
+fn running_xor(bits: u64) -> u64 {
+    let mut x = bits;
+    for step in [1, 2, 4, 8, 16, 32] {
+        x ^= x << step;
+    }
+    x
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+
+/// The masks by words of eight bytes.
+fn portable(chunk: &[u8; 64], delimiter: u8) -> Masks {
+    let mut m = Masks { delimiters: 0, line_ends: 0, quotes: 0, returns: 0, high: 0 };
+    for (at, eight) in chunk.chunks_exact(8).enumerate() {
+        let word = eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
+        let put = |mask: &mut u64, bits: u64| *mask |= bits << (8 * at);
+        put(&mut m.delimiters, equal(word, delimiter));
+        put(&mut m.line_ends, equal(word, b'\n'));
+        put(&mut m.quotes, equal(word, b'"'));
+        put(&mut m.returns, equal(word, b'\r'));
+        put(&mut m.high, gather(word & !LOW));
+    }
+    m
+}
+
+/// A bit for each byte that is `byte`.
+fn equal(word: u64, byte: u8) -> u64 {
+    let x = word ^ (ONES * u64::from(byte));
+    // No carry leaves its byte: exact, unlike the usual trick.
+    gather(!((x & LOW).wrapping_add(LOW) | x) & !LOW)
+}
+
+/// The highest bit of each byte into the lowest eight bits.
+fn gather(high: u64) -> u64 {
+    (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::{Index, Masks};
+    use std::arch::x86_64::*;
+
+    fn word(chunk: &[u8; 64], at: usize) -> i64 {
+        // The compiler makes one load of the neighbours.
+        chunk.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |eight| i64::from_le_bytes(*eight))
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
+    fn sse2(chunk: &[u8; 64], delimiter: u8) -> Masks {
+        let mut m = Masks { delimiters: 0, line_ends: 0, quotes: 0, returns: 0, high: 0 };
+        for part in 0..4 {
+            let (base, shift) = (16 * part, 16 * part as u32);
+            let bytes = _mm_set_epi64x(word(chunk, base + 8), word(chunk, base));
+            let bits = |v: __m128i| u64::from(_mm_movemask_epi8(v) as u16) << shift;
+            let equal = |byte: u8| bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8)));
+            m.delimiters |= equal(delimiter);
+            m.line_ends |= equal(b'\n');
+            m.quotes |= equal(b'"');
+            m.returns |= equal(b'\r');
+            m.high |= bits(bytes);
+        }
+        m
+    }
+
+    #[target_feature(enable = "sse2")]
+    pub(super) fn walk_sse2(index: &mut Index, bytes: &[u8], delimiter: u8) -> Option<usize> {
+        index.walk(bytes, |chunk| sse2(chunk, delimiter))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    fn avx2(chunk: &[u8; 64], delimiter: u8) -> Masks {
+        let mut m = Masks { delimiters: 0, line_ends: 0, quotes: 0, returns: 0, high: 0 };
+        for part in 0..2 {
+            let (base, shift) = (32 * part, 32 * part as u32);
+            let bytes = _mm256_set_epi64x(
+                word(chunk, base + 24),
+                word(chunk, base + 16),
+                word(chunk, base + 8),
+                word(chunk, base),
+            );
+            let bits = |v: __m256i| u64::from(_mm256_movemask_epi8(v) as u32) << shift;
+            let equal = |byte: u8| bits(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8)));
+            m.delimiters |= equal(delimiter);
+            m.line_ends |= equal(b'\n');
+            m.quotes |= equal(b'"');
+            m.returns |= equal(b'\r');
+            m.high |= bits(bytes);
+        }
+        m
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    pub(super) fn walk_avx2(index: &mut Index, bytes: &[u8], delimiter: u8) -> Option<usize> {
+        index.walk(bytes, |chunk| avx2(chunk, delimiter))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::proptest::prelude::*;
+
+    fn engines() -> Vec<Engine> {
+        let mut engines = vec![Engine::Portable, Engine::best()];
+        #[cfg(target_arch = "x86_64")]
+        engines.push(Engine::Sse2);
+        engines
+    }
+
+    /// Rows by `split`: start, end and cells; no cells for a bad one.
+    fn by_split(bytes: &[u8], delimiter: u8) -> (Vec<(usize, usize, Vec<Cell>)>, usize) {
+        let (mut rows, mut at, mut cells) = (Vec::new(), 0, Vec::new());
+        while at < bytes.len() {
+            let len = match split(&bytes[at..], delimiter, false, &mut cells) {
+                Split::Row { len, .. } => len,
+                Split::Bad { len, .. } => {
+                    cells.clear();
+                    len
+                }
+                Split::More | Split::OpenQuote => break,
+            };
+            let shifted = cells.iter().map(|c| Cell { start: at + c.start, end: at + c.end, form: c.form });
+            rows.push((at, at + len, shifted.collect()));
+            at += len;
+        }
+        (rows, at)
+    }
+
+    fn by_index(index: &Index, bytes: &[u8]) -> Vec<(usize, usize, Vec<Cell>)> {
+        let cells = |row: Row<'_>| {
+            let mut start = row.start;
+            let mut cells = Vec::new();
+            for end in row.ends {
+                cells.push(cell(bytes, start, *end as usize));
+                start = *end as usize + 1;
+            }
+            cells
+        };
+        index.rows().map(|row| (row.start, row.end, cells(row))).collect()
+    }
+
+    fn agree(index: &mut Index, bytes: &[u8], delimiter: u8) -> std::result::Result<(), TestCaseError> {
+        let (expected, len) = by_split(bytes, delimiter);
+        for engine in engines() {
+            index.scan_with(engine, bytes, delimiter);
+            prop_assert_eq!(&by_index(index, bytes), &expected, "{:?} {}", engine, bytes.escape_ascii());
+            prop_assert_eq!(index.len(), len);
+            let whole = &bytes[..len];
+            prop_assert!(index.has_quotes() || !whole.contains(&b'"'));
+            prop_assert!(index.has_returns() || !whole.contains(&b'\r'));
+            prop_assert!(!index.is_ascii() || whole.is_ascii());
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        /// Well-formed and broken rows alike: the same rows and cells as one at a time, from every engine, with memory
+        /// that held another block before.
+        #[test]
+        fn the_same_rows_as_one_at_a_time(
+            rows in testkit::proptest::collection::vec("([a-c\u{e9}]{0,30}|\"([a,\r\n]|\"\"){0,9}\"|[a\"\r,]{0,6})(,([a-c]{0,5}|\"([b,\r\n]|\"\"){0,80}\"|[a\"\r]{0,4})){0,5}(\n|\r\n)", 0..12),
+            tail in "[a,\"\r\n]{0,12}",
+            delimiter in prop::sample::select(&b",;\x01"[..]),
+        ) {
+            let mut text = rows.concat() + &tail;
+            if delimiter != b',' {
+                text = text.replace(',', &(delimiter as char).to_string());
+            }
+            let mut index = Index::default();
+            index.scan(b"x,\"y\",z\n1,2\n", b',');
+            agree(&mut index, text.as_bytes(), delimiter)?;
+        }
+
+        #[test]
+        fn the_same_rows_in_noise(text in "[a,\"\r\n]{0,300}", bytes in testkit::proptest::collection::vec(prop_oneof![Just(b','), Just(b'\n'), Just(b'"'), Just(b'\x0b'), Just(b'-'), Just(0x8a), any::<u8>()], 0..300)) {
+            let mut index = Index::default();
+            agree(&mut index, text.as_bytes(), b',')?;
+            agree(&mut index, &bytes, b',')?;
+        }
+    }
+
+    #[test]
+    fn a_chunk_may_be_all_separators_or_one_cell() {
+        let mut index = Index::default();
+        for text in
+            [",".repeat(200) + "\n", "\n".repeat(200), "x".repeat(500) + "\n", format!("\"{}\"\n", "\n,".repeat(99))]
+        {
+            agree(&mut index, text.as_bytes(), b',').unwrap();
+            assert_eq!(index.len(), text.len());
+        }
+    }
+}
