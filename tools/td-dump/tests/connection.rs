@@ -199,3 +199,17 @@ fn the_examples_of_the_help_run() {
         support::sorted(&csv)
     );
 }
+
+#[test]
+fn a_replayed_result_is_the_same_each_time() {
+    let csv = meters(7, 900);
+    // With room for everything, and with room for next to nothing.
+    for replay in ["--replay", "--replay=20KiB"] {
+        let source = Source::with("meters", &csv, &[replay]);
+        for _ in 0..3 {
+            for dump in [source.dump(), source.rest()] {
+                same_rows(&dump.args(["--table", "meters"]).run().code(0), &csv);
+            }
+        }
+    }
+}

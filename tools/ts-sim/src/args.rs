@@ -93,6 +93,10 @@ pub struct TdengineArgs {
     /// Most rows in a block.
     #[arg(long, value_name = "N", default_value_t = 4096, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub block_rows: u32,
+    /// Encode the reply to a statement once, and send the same bytes to whoever asks again; up to SIZE in all. For
+    /// measuring readers: rows that are written later are not seen.
+    #[arg(long, value_name = "SIZE", num_args = 0..=1, require_equals = true, default_missing_value = "4GiB", value_parser = cli::args::bytes)]
+    pub replay: Option<u64>,
 }
 
 /// A database's unit of time.

@@ -13,6 +13,7 @@ mod geometry;
 mod http;
 mod json;
 mod load;
+mod replay;
 mod rest;
 mod session;
 mod sql;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use self::auth::Accounts;
 use self::exec::Engine;
 use self::load::Options;
+use self::replay::Replay;
 use self::store::Store;
 use self::time::Zone;
 use self::types::Type;
@@ -50,6 +52,8 @@ pub struct Server {
     adapter: Version,
     /// `-1` (none) on 3.x, 10240 on 2.x unless set.
     row_limit: u64,
+    /// Replies that are sent again; `None`: every one is made anew.
+    replay: Option<Replay>,
     ping: Duration,
     faults: Faults,
     listener: Listener,
@@ -98,7 +102,8 @@ fn prepare(args: TdengineArgs, faults: Faults, listener: Listener) -> Result<Ser
         bearer: adapter.at_least(version::BEARER),
     };
     let ping = Duration::from_secs(args.ws_ping);
-    Ok(Server { engine, accounts, adapter, row_limit, ping, faults, listener, restarts: watch::Sender::new(0) })
+    let replay = args.replay.map(|most| Replay::new(usize::try_from(most).unwrap_or(usize::MAX)));
+    Ok(Server { engine, accounts, adapter, row_limit, replay, ping, faults, listener, restarts: watch::Sender::new(0) })
 }
 
 fn parse_version(option: &str, text: &str) -> Result<Version> {

@@ -26,6 +26,8 @@ use crate::faults::{Fault, NO_REPLY_HOLD};
 
 /// The adapter flushes its JSON in pieces of this size.
 const PIECE: usize = 16 * 1024;
+/// Bodies that are sent again have larger ones: then the reader is what is measured.
+const KEPT_PIECE: usize = 256 * 1024;
 /// Statements may have 1 MiB.
 const MAX_SQL: u64 = 1 << 20;
 
@@ -196,10 +198,26 @@ fn run(call: &Call, body: &[u8], gzip: bool, fault: Option<&Fault>) -> Reply {
     }
     // An unknown database in the path is no error by itself (recorded: 9750 comes from the statement).
     let database = Some(database).filter(|d| call.server.engine.has_database(d));
+    let key = format!("{} {database:?} {input:?} {output:?} {:?} {text}", call.path, call.param("row_with_meta"));
+    let replay = call.server.replay.as_ref().filter(|_| fault.is_none() && call.param("timing").is_none());
+    if let Some(kept) = replay.and_then(|replay| replay.get(&key)) {
+        return stream_body(call, kept.pieces(), fault);
+    }
     let outcome = tokio::task::block_in_place(|| call.server.engine.execute(text, database.as_deref(), input));
     match outcome {
         Err(failed) => error(old, failed.code, &failed.message),
-        Ok(Outcome::Rows(result)) => rows(call, result, output, started, fault),
+        Ok(Outcome::Rows(result)) => {
+            let (precision, size) = (result.precision, if replay.is_some() { KEPT_PIECE } else { PIECE });
+            let pieces = rows(call, result, output, started, fault, size);
+            match replay {
+                None => stream_body(call, pieces, fault),
+                Some(replay) => {
+                    let fresh = Box::new(pieces.map(Bytes::from));
+                    let kept = tokio::task::block_in_place(|| replay.keep(key, Vec::new(), precision, fresh));
+                    stream_body(call, kept, fault)
+                }
+            }
+        }
         Ok(Outcome::Affected(n)) => affected(call, n, started, fault),
         Ok(Outcome::Database(_)) => affected(call, 0, started, fault),
     }
@@ -276,7 +294,15 @@ fn tail(call: &Call, rows: u64, started: Instant) -> String {
     format!("],\"rows\":{rows}{timing}}}")
 }
 
-fn rows(call: &Call, mut result: ResultSet, zone: Zone, started: Instant, fault: Option<&Fault>) -> Reply {
+/// The body of a result, in pieces of about `size` bytes.
+fn rows(
+    call: &Call,
+    mut result: ResultSet,
+    zone: Zone,
+    started: Instant,
+    fault: Option<&Fault>,
+    size: usize,
+) -> impl Iterator<Item = String> + Send + use<> {
     let times = match (call.server.engine.version.is_2x(), call.path.as_str()) {
         (false, _) => Times::Rfc3339,
         (true, path) if path.starts_with("/rest/sqlutc") => Times::Offset,
@@ -299,7 +325,7 @@ fn rows(call: &Call, mut result: ResultSet, zone: Zone, started: Instant, fault:
     let mut written = 0;
     let mut text = head;
     let mut done = false;
-    let pieces = std::iter::from_fn(move || {
+    std::iter::from_fn(move || {
         while !done {
             let chunk = result.cursor.next();
             let Some(chunk) = chunk.filter(|_| written < limit) else {
@@ -323,17 +349,19 @@ fn rows(call: &Call, mut result: ResultSet, zone: Zone, started: Instant, fault:
                 }
                 written += 1;
             }
-            if text.len() >= PIECE {
+            if text.len() >= size {
                 break;
             }
         }
         (!text.is_empty()).then(|| std::mem::take(&mut text))
-    });
-    stream_body(call, pieces, fault)
+    })
 }
 
 /// A chunked body from pieces of text, perhaps compressed, perhaps broken on purpose.
-fn stream_body(call: &Call, pieces: impl Iterator<Item = String> + Send + 'static, fault: Option<&Fault>) -> Reply {
+fn stream_body<P>(call: &Call, pieces: P, fault: Option<&Fault>) -> Reply
+where
+    P: Iterator<Item: Into<Bytes>> + Send + 'static,
+{
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
     let gzip = call.gzip;
     let cut = (fault == Some(&Fault::CutBody)).then(|| call.ending.clone());
@@ -341,11 +369,12 @@ fn stream_body(call: &Call, pieces: impl Iterator<Item = String> + Send + 'stati
     tokio::task::spawn_blocking(move || {
         let mut encoder = gzip.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
         for piece in pieces {
+            let piece: Bytes = piece.into();
             let mut bytes = match &mut encoder {
-                None => Bytes::from(piece),
+                None => piece,
                 Some(encoder) => {
                     // Writing into memory does not fail.
-                    let _ = encoder.write_all(piece.as_bytes()).and_then(|()| encoder.flush());
+                    let _ = encoder.write_all(&piece).and_then(|()| encoder.flush());
                     Bytes::from(std::mem::take(encoder.get_mut()))
                 }
             };

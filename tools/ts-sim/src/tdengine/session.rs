@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde_json::{Map, Value as Json, json};
 use tungstenite::protocol::Message;
 
 use super::Server;
 use super::chunk::Chunk;
 use super::exec::{Outcome, ResultSet};
+use super::replay::{Pieces, description};
 use super::time::Zone;
 use super::ws::Dialect;
 use super::ws_frame::{self, Fetched, Request};
@@ -35,6 +37,8 @@ pub enum Effect {
 /// What a message gets.
 pub struct Answer {
     pub message: Option<Message>,
+    /// More of the (binary) message: bytes that many answers share.
+    pub block: Bytes,
     pub effect: Effect,
     /// For the log.
     pub action: String,
@@ -46,6 +50,8 @@ struct Handle {
     result: ResultSet,
     /// The block that `fetch` announced and `fetch_block` sends, as often as it is asked for.
     current: Option<Chunk>,
+    /// Blocks that were encoded before.
+    replayed: Option<Pieces>,
 }
 
 /// One connection's state.
@@ -176,7 +182,13 @@ impl Session {
             return self.reply("version", req_id, json!({"version": version}));
         }
         let text = json!({"code": 0, "message": "", "action": "version", "version": version}).to_string();
-        Answer { message: Some(Message::text(text)), effect: Effect::None, action: "version".into(), code: 0 }
+        Answer {
+            message: Some(Message::text(text)),
+            block: Bytes::new(),
+            effect: Effect::None,
+            action: "version".into(),
+            code: 0,
+        }
     }
 
     fn conn(&mut self, args: &Map<String, Json>, req_id: u64) -> Answer {
@@ -224,7 +236,14 @@ impl Session {
             Some(Fault::Restart) => return Answer { effect: Effect::Restart, ..nothing(action) },
             _ => {}
         }
-        let outcome = self.server.engine.execute(sql.trim(), self.database.as_deref(), self.zone);
+        let sql = sql.trim();
+        let replay = self.server.replay.as_ref().filter(|_| action == "binary_query");
+        let key = format!("ws {:?} {:?} {sql}", self.database, self.zone);
+        let kept = replay.and_then(|replay| replay.get(&key));
+        let outcome = match &kept {
+            Some(kept) => Ok(Outcome::Rows(kept.described())),
+            None => self.server.engine.execute(sql, self.database.as_deref(), self.zone),
+        };
         let mut answer = match outcome {
             Err(failed) => self.error(action, req_id, failed.code & 0xffff, &failed.message),
             Ok(Outcome::Affected(rows)) => self.reply(action, req_id, update(rows)),
@@ -235,7 +254,17 @@ impl Session {
             Ok(Outcome::Rows(result)) => {
                 self.last_handle += 1;
                 let described = self.described(&result);
-                self.handles.insert(self.last_handle, Handle { result, current: None });
+                let (fields, precision) = (result.fields.clone(), result.precision);
+                let (replayed, result) = match (replay, kept) {
+                    (_, Some(kept)) => (Some(kept.pieces()), result),
+                    (Some(replay), None) => {
+                        let fresh = Box::new(encoded(result, self.shares()));
+                        let pieces = replay.keep(key, fields.clone(), precision, fresh);
+                        (Some(pieces), description(fields, precision))
+                    }
+                    (None, None) => (None, result),
+                };
+                self.handles.insert(self.last_handle, Handle { result, current: None, replayed });
                 self.reply(action, req_id, described)
             }
         };
@@ -305,6 +334,7 @@ impl Session {
         };
         let good = Answer {
             message: Some(Message::binary(block)),
+            block: Bytes::new(),
             effect: Effect::None,
             action: "fetch_block".into(),
             code: 0,
@@ -317,19 +347,30 @@ impl Session {
     /// The newer way: the next block at once.
     fn fetch_raw_block(&mut self, req_id: u64, id: u64) -> Answer {
         let Some(handle) = self.handles.get_mut(&id) else { return self.raw(req_id, id, Fetched::Error(0xffff, NIL)) };
-        let Some(chunk) = handle.result.cursor.next() else {
+        let block = match &mut handle.replayed {
+            Some(replayed) => replayed.next(),
+            None => {
+                let chunk = handle.result.cursor.next();
+                chunk.map(|chunk| Bytes::from(self.encode(&chunk)))
+            }
+        };
+        let Some(block) = block else {
             self.handles.remove(&id);
             return self.raw(req_id, id, Fetched::End);
         };
-        let block = self.encode(&chunk);
-        let good = self.raw(req_id, id, Fetched::Block(&block));
+        let good = Answer { block: block.clone(), ..self.raw(req_id, id, Fetched::Follows(block.len())) };
         self.with_block_fault(good, id, |session, code| {
             session.raw(req_id, id, Fetched::Error(code, "failure on purpose"))
         })
     }
 
     fn encode(&self, chunk: &Chunk) -> Vec<u8> {
-        block::encode(chunk, self.server.adapter.at_least(version::SHARED_TAGS))
+        block::encode(chunk, self.shares())
+    }
+
+    /// Do rows with the same tag share its bytes?
+    fn shares(&self) -> bool {
+        self.server.adapter.at_least(version::SHARED_TAGS)
     }
 
     /// What a `--fault` makes of a block; after an error the handle is gone.
@@ -353,14 +394,26 @@ impl Session {
     fn raw(&self, req_id: u64, id: u64, fetched: Fetched<'_>) -> Answer {
         let code = if let Fetched::Error(code, _) = &fetched { *code } else { 0 };
         let message = ws_frame::fetch_raw_block(self.timing(), req_id, id, fetched);
-        Answer { message: Some(Message::binary(message)), effect: Effect::None, action: "fetch_raw_block".into(), code }
+        Answer {
+            message: Some(Message::binary(message)),
+            block: Bytes::new(),
+            effect: Effect::None,
+            action: "fetch_raw_block".into(),
+            code,
+        }
     }
 
     fn error(&self, action: &str, req_id: u64, code: u32, message: &str) -> Answer {
         let text =
             json!({"code": code, "message": message, "action": action, "req_id": req_id, "timing": self.timing()})
                 .to_string();
-        Answer { message: Some(Message::text(text)), effect: Effect::None, action: action.into(), code }
+        Answer {
+            message: Some(Message::text(text)),
+            block: Bytes::new(),
+            effect: Effect::None,
+            action: action.into(),
+            code,
+        }
     }
 
     fn reply(&self, action: &str, req_id: u64, more: Json) -> Answer {
@@ -368,12 +421,23 @@ impl Session {
         if let (Some(reply), Json::Object(more)) = (reply.as_object_mut(), more) {
             reply.extend(more);
         }
-        Answer { message: Some(Message::text(reply.to_string())), effect: Effect::None, action: action.into(), code: 0 }
+        Answer {
+            message: Some(Message::text(reply.to_string())),
+            block: Bytes::new(),
+            effect: Effect::None,
+            action: action.into(),
+            code: 0,
+        }
     }
 }
 
 fn nothing(action: &str) -> Answer {
-    Answer { message: None, effect: Effect::None, action: action.into(), code: 0 }
+    Answer { message: None, block: Bytes::new(), effect: Effect::None, action: action.into(), code: 0 }
+}
+
+/// The blocks of a result.
+fn encoded(mut result: ResultSet, share: bool) -> impl Iterator<Item = Bytes> + Send {
+    std::iter::from_fn(move || result.cursor.next().map(|chunk| Bytes::from(block::encode(&chunk, share))))
 }
 
 /// The reply to a statement without rows (recorded).

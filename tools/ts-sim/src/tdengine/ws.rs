@@ -111,28 +111,53 @@ async fn deliver(call: &Call, socket: &mut Socket, answer: Answer) -> bool {
             return false;
         }
         Effect::Slow(rate) => {
-            let size = answer.message.as_ref().map_or(0, Message::len);
+            let size = answer.message.as_ref().map_or(0, Message::len) + answer.block.len();
             tokio::time::sleep(Duration::from_secs_f64(size as f64 / rate as f64)).await;
         }
         Effect::Cut => {
             if let Some(message) = answer.message {
-                cut(call, socket, message).await;
+                cut(call, socket, message, &answer.block).await;
             }
             return false;
         }
     }
     match answer.message {
+        Some(message) if !answer.block.is_empty() => send_split(socket, &message.into_data(), &answer.block).await,
         Some(message) => socket.send(message).await.is_ok(),
         None => true,
     }
 }
 
 /// The header of the whole frame, half of its payload, and then a reset.
-async fn cut(call: &Call, socket: &mut Socket, message: Message) {
+async fn cut(call: &Call, socket: &mut Socket, message: Message, block: &[u8]) {
     let opcode = if message.is_text() { 0x81 } else { 0x82 };
-    let payload = message.into_data();
+    let payload = [&message.into_data(), block].concat();
+    let mut frame = header(opcode, payload.len());
+    frame.extend_from_slice(&payload[..payload.len() / 2]);
+    let raw = socket.get_mut();
+    let _ = raw.write_all(&frame).await;
+    let _ = raw.flush().await;
+    // Time for the first half to reach the client before the reset overtakes it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    call.ending.reset();
+}
+
+/// A binary message in two parts, without a copy of the second, large one.
+async fn send_split(socket: &mut Socket, head: &[u8], block: &[u8]) -> bool {
+    let mut frame = header(0x82, head.len() + block.len());
+    frame.extend_from_slice(head);
+    // A pong may still be waiting to be sent.
+    if socket.flush().await.is_err() {
+        return false;
+    }
+    let raw = socket.get_mut();
+    raw.write_all(&frame).await.is_ok() && raw.write_all(block).await.is_ok() && raw.flush().await.is_ok()
+}
+
+/// The header of a whole, unmasked frame.
+fn header(opcode: u8, length: usize) -> Vec<u8> {
     let mut frame = vec![opcode];
-    match payload.len() {
+    match length {
         n if n < 126 => frame.push(n as u8),
         n if n < 65_536 => {
             frame.push(126);
@@ -143,11 +168,5 @@ async fn cut(call: &Call, socket: &mut Socket, message: Message) {
             frame.extend_from_slice(&(n as u64).to_be_bytes());
         }
     }
-    frame.extend_from_slice(&payload[..payload.len() / 2]);
-    let raw = socket.get_mut();
-    let _ = raw.write_all(&frame).await;
-    let _ = raw.flush().await;
-    // Time for the first half to reach the client before the reset overtakes it.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    call.ending.reset();
+    frame
 }

@@ -72,7 +72,8 @@ pub fn fetch_block(timing: u64, id: u64, block: &[u8]) -> Vec<u8> {
 
 /// What a reply to action 7 carries.
 pub enum Fetched<'a> {
-    Block(&'a [u8]),
+    /// A block of this length, which is sent behind the reply.
+    Follows(usize),
     End,
     Error(u32, &'a str),
 }
@@ -80,11 +81,11 @@ pub enum Fetched<'a> {
 /// The reply to action 7.
 pub fn fetch_raw_block(timing: u64, req_id: u64, id: u64, fetched: Fetched<'_>) -> Vec<u8> {
     let (code, message, block) = match fetched {
-        Fetched::Block(block) => (0, "", Some(block)),
+        Fetched::Follows(length) => (0, "", Some(length)),
         Fetched::End => (0, "", None),
         Fetched::Error(code, message) => (code, message, None),
     };
-    let mut out = Vec::with_capacity(55 + message.len() + block.map_or(0, <[u8]>::len));
+    let mut out = Vec::with_capacity(55 + message.len());
     out.extend_from_slice(&u64::MAX.to_le_bytes());
     out.extend_from_slice(&FETCH.to_le_bytes());
     out.extend_from_slice(&1_u16.to_le_bytes());
@@ -95,9 +96,8 @@ pub fn fetch_raw_block(timing: u64, req_id: u64, id: u64, fetched: Fetched<'_>) 
     out.extend_from_slice(message.as_bytes());
     out.extend_from_slice(&id.to_le_bytes());
     out.push(u8::from(block.is_none()));
-    if let Some(block) = block {
-        out.extend_from_slice(&(block.len() as u32).to_le_bytes());
-        out.extend_from_slice(block);
+    if let Some(length) = block {
+        out.extend_from_slice(&(length as u32).to_le_bytes());
     }
     out
 }
