@@ -25,6 +25,18 @@ impl Column {
         Column { ty, nulls: Bits::default(), fixed: Vec::new(), ends: Vec::new(), bytes: Vec::new(), len: 0 }
     }
 
+    /// `len` times NULL.
+    pub fn nulls(ty: Type, len: usize) -> Column {
+        let mut column = Column::new(ty);
+        (0..len).for_each(|_| column.push(&Value::Null));
+        column
+    }
+
+    /// The same values in a column of this type; NULL when the kind is another.
+    pub fn with_type(&self, ty: Type) -> Column {
+        if ty.kind == self.ty.kind { Column { ty, ..self.clone() } } else { Column::nulls(ty, self.len) }
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }

@@ -1,9 +1,12 @@
 //! TDengine behind taosAdapter: the REST interface, the WebSocket, and an in-memory columnar store.
 
+mod alter;
 mod auth;
 mod bits;
 mod block;
 mod block_2x;
+mod block_in;
+mod byte_reader;
 mod chunk;
 mod column;
 mod convert;
@@ -13,10 +16,13 @@ mod geometry;
 mod http;
 mod json;
 mod load;
+mod raw_message;
+mod raw_write;
 mod replay;
 mod rest;
 mod session;
 mod sql;
+mod stmt;
 mod store;
 mod table;
 mod time;

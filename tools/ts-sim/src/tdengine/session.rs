@@ -1,5 +1,8 @@
 //! The dialogue of one WebSocket: text actions, binary query and fetch, result handles (dossier tdengine 2.1, 2.2).
 
+mod raw;
+mod stmt;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -63,6 +66,7 @@ pub struct Session {
     zone: Zone,
     handles: HashMap<u64, Handle>,
     last_handle: u64,
+    statements: stmt::Statements,
     started: Instant,
 }
 
@@ -78,6 +82,7 @@ impl Session {
             zone: Zone::default(),
             handles: HashMap::new(),
             last_handle: 0,
+            statements: stmt::Statements::default(),
             started: Instant::now(),
         }
     }
@@ -136,7 +141,10 @@ impl Session {
                 }
             }
             _ if self.dialect == Dialect::Old => nothing(&action),
-            _ => self.error(&action, req_id, 0xffff, &format!("unknown action {action}")),
+            _ => match self.statement(&action, args, req_id) {
+                Some(answer) => answer,
+                None => self.error(&action, req_id, 0xffff, &format!("unknown action {action}")),
+            },
         }
     }
 
@@ -149,6 +157,11 @@ impl Session {
         let Some(request) = ws_frame::parse(bytes) else {
             return self.error("", 0, 0xffff, "message length is too short");
         };
+        if matches!(request, Request::Unknown { .. })
+            && let Some(answer) = self.binary_write(bytes)
+        {
+            return answer;
+        }
         let known = self.server.adapter.at_least(version::BINARY_QUERY);
         match request {
             Request::Query { req_id, version, .. } if known && version != 1 => {
@@ -225,7 +238,18 @@ impl Session {
     }
 
     fn query(&mut self, action: &str, req_id: u64, sql: &str) -> Answer {
-        let fault = self.server.faults.query_verdict("/ws/query");
+        self.with_fault("/ws/query", action, req_id, |session| session.run(action, req_id, sql))
+    }
+
+    /// Does the work of a data request as far as the `--fault`s let it, and spoils the answer as they say.
+    fn with_fault(
+        &mut self,
+        path: &str,
+        action: &str,
+        req_id: u64,
+        work: impl FnOnce(&mut Session) -> Answer,
+    ) -> Answer {
+        let fault = self.server.faults.query_verdict(path);
         match fault {
             Some(Fault::Code(code)) => return self.error(action, req_id, code & 0xffff, "failure on purpose"),
             Some(Fault::Status { .. } | Fault::QueueFull { .. }) => {
@@ -236,6 +260,18 @@ impl Session {
             Some(Fault::Restart) => return Answer { effect: Effect::Restart, ..nothing(action) },
             _ => {}
         }
+        let mut answer = work(self);
+        answer.effect = match fault {
+            Some(Fault::Delay(time)) => Effect::Delay(time),
+            Some(Fault::LostReply) => Effect::Close,
+            Some(Fault::CutBody) => Effect::Cut,
+            Some(Fault::SlowRead(rate)) => Effect::Slow(rate),
+            _ => Effect::None,
+        };
+        answer
+    }
+
+    fn run(&mut self, action: &str, req_id: u64, sql: &str) -> Answer {
         let sql = sql.trim();
         let replay = self.server.replay.as_ref().filter(|_| action == "binary_query");
         let key = format!("ws {:?} {:?} {sql}", self.database, self.zone);
@@ -244,7 +280,7 @@ impl Session {
             Some(kept) => Ok(Outcome::Rows(kept.described())),
             None => self.server.engine.execute(sql, self.database.as_deref(), self.zone),
         };
-        let mut answer = match outcome {
+        match outcome {
             Err(failed) => self.error(action, req_id, failed.code & 0xffff, &failed.message),
             Ok(Outcome::Affected(rows)) => self.reply(action, req_id, update(rows)),
             Ok(Outcome::Database(name)) => {
@@ -267,15 +303,7 @@ impl Session {
                 self.handles.insert(self.last_handle, Handle { result, current: None, replayed });
                 self.reply(action, req_id, described)
             }
-        };
-        answer.effect = match fault {
-            Some(Fault::Delay(time)) => Effect::Delay(time),
-            Some(Fault::LostReply) => Effect::Close,
-            Some(Fault::CutBody) => Effect::Cut,
-            Some(Fault::SlowRead(rate)) => Effect::Slow(rate),
-            _ => Effect::None,
-        };
-        answer
+        }
     }
 
     /// The reply that describes a result.
@@ -404,11 +432,18 @@ impl Session {
     }
 
     fn error(&self, action: &str, req_id: u64, code: u32, message: &str) -> Answer {
-        let text =
-            json!({"code": code, "message": message, "action": action, "req_id": req_id, "timing": self.timing()})
-                .to_string();
+        self.error_with(action, req_id, code, message, json!({}))
+    }
+
+    /// An error whose reply carries more than others.
+    fn error_with(&self, action: &str, req_id: u64, code: u32, message: &str, more: Json) -> Answer {
+        let mut reply =
+            json!({"code": code, "message": message, "action": action, "req_id": req_id, "timing": self.timing()});
+        if let (Some(reply), Json::Object(more)) = (reply.as_object_mut(), more) {
+            reply.extend(more);
+        }
         Answer {
-            message: Some(Message::text(text)),
+            message: Some(Message::text(reply.to_string())),
             block: Bytes::new(),
             effect: Effect::None,
             action: action.into(),

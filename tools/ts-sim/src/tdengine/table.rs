@@ -100,6 +100,16 @@ impl Rows {
         }
     }
 
+    /// The same rows with other columns: a column of the same name keeps its values, a new one is NULL.
+    pub fn with_fields(&self, fields: Arc<[Field]>) -> Rows {
+        let column = |field: &Field| match self.fields.iter().position(|f| f.name == field.name) {
+            Some(at) => self.columns[at].with_type(field.ty),
+            None => Column::nulls(field.ty, self.len()),
+        };
+        let columns = fields.iter().map(column).collect();
+        Rows { fields, columns }
+    }
+
     /// Removes the rows of a range.
     pub fn remove(&mut self, range: &Range<usize>) {
         let kept: Vec<u32> = (0..self.len()).filter(|row| !range.contains(row)).map(|row| row as u32).collect();
@@ -175,6 +185,20 @@ mod tests {
         t.upsert(&[Some(Value::Time(5)), Some(Value::Int(2)), None]);
         assert_eq!(contents(&t), [(3, Value::Null, Value::text("b")), (5, Value::Int(2), Value::text("a"))]);
         assert_eq!((t.range(4, 6), t.range(0, 3), t.range(-1, i128::MAX)), (1..2, 0..0, 0..2));
+    }
+
+    #[test]
+    fn other_columns_keep_what_has_the_same_name() {
+        let mut t = rows(false);
+        t.upsert(&[Some(Value::Time(5)), Some(Value::Int(1)), Some(Value::text("a"))]);
+        let field = |name: &str, ty: &str| Field::new(name, Type::parse(ty).unwrap());
+        let mut wider =
+            t.with_fields([field("ts", "TIMESTAMP"), field("s", "VARCHAR(16)"), field("x", "DOUBLE")].into());
+        wider.upsert(&[Some(Value::Time(6)), Some(Value::text("longer than 8")), Some(Value::Double(0.5))]);
+        assert_eq!(
+            contents(&wider),
+            [(5, Value::text("a"), Value::Null), (6, Value::text("longer than 8"), Value::Double(0.5))]
+        );
     }
 
     #[test]

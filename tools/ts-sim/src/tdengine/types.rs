@@ -103,6 +103,39 @@ impl Type {
         }
     }
 
+    /// The type of a column of a block: its number, and the four bytes after it; the inverse of [`Type::number`] and
+    /// [`Type::block_bytes`].
+    pub fn from_wire(number: u8, sizes: [u8; 4]) -> Option<Type> {
+        let bytes = u32::from_le_bytes(sizes);
+        let kind = match number {
+            1 => Kind::Bool,
+            2 => Kind::TinyInt,
+            3 => Kind::SmallInt,
+            4 => Kind::Int,
+            5 => Kind::BigInt,
+            6 => Kind::Float,
+            7 => Kind::Double,
+            9 => Kind::Timestamp,
+            11 => Kind::UTinyInt,
+            12 => Kind::USmallInt,
+            13 => Kind::UInt,
+            14 => Kind::UBigInt,
+            15 => Kind::Json,
+            18 => Kind::Blob,
+            8 => return Some(Type::var(Kind::VarChar, bytes.saturating_sub(2))),
+            10 => return Some(Type::var(Kind::NChar, bytes.saturating_sub(2) / 4)),
+            16 => return Some(Type::var(Kind::VarBinary, bytes.saturating_sub(2))),
+            20 => return Some(Type::var(Kind::Geometry, bytes.saturating_sub(2))),
+            17 | 21 => {
+                let kind = if number == 17 { Kind::Decimal } else { Kind::Decimal64 };
+                let [scale, precision, ..] = sizes;
+                return (scale <= precision && precision <= 38).then_some(Type { kind, len: 0, precision, scale });
+            }
+            _ => return None,
+        };
+        Some(Type::fixed(kind))
+    }
+
     /// Bytes per value; `None` for types of variable length.
     pub fn width(self) -> Option<usize> {
         Some(match self.kind {

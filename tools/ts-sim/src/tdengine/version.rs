@@ -40,6 +40,8 @@ impl Version {
 
 /// Binary query and `fetch_raw_block` on `/ws` (dossier tdengine 0).
 pub const BINARY_QUERY: [u32; 4] = [3, 3, 2, 0];
+/// `stmt2` on `/ws` (dossier tdengine 0; adapter 3.3.2 did not have it, as recorded).
+pub const STMT2: [u32; 4] = [3, 3, 3, 0];
 /// Tag columns of unsorted results share one value by repeated offsets; 3.3.1 copied it into every row (recorded).
 pub const SHARED_TAGS: [u32; 4] = [3, 3, 6, 0];
 /// The reply to `conn` carries `version`; adapter 3.3.2 did not (recorded).

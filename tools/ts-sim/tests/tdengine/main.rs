@@ -6,3 +6,4 @@ mod loading;
 mod recorded;
 mod statements;
 mod versions;
+mod written;

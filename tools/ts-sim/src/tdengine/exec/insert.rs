@@ -11,6 +11,7 @@ use super::super::types::{Field, Kind};
 use super::super::value::Value;
 use super::Engine;
 use super::ddl::database_mut;
+use crate::args::Precision;
 
 /// Writes all rows of a statement, or none: it is read and converted completely before the first row is written.
 pub fn insert(
@@ -139,7 +140,11 @@ fn check_count(given: &[Given], wanted: usize) -> Result<(), SqlError> {
 }
 
 fn value(given: &Given, field: &Field, database: &Database, zone: Zone) -> Result<Value<'static>, SqlError> {
-    let precision = database.precision;
+    given_value(given, field, database.precision, zone)
+}
+
+/// A literal as a value of a column.
+pub fn given_value(given: &Given, field: &Field, precision: Precision, zone: Zone) -> Result<Value<'static>, SqlError> {
     let literal = match &given.value {
         GivenValue::Literal(literal) => literal.clone(),
         GivenValue::Clock { today, shifts } => {
@@ -162,7 +167,8 @@ fn value(given: &Given, field: &Field, database: &Database, zone: Zone) -> Resul
     })
 }
 
-fn check_row(row: &[Option<Value<'static>>], fields: &[Field], database: &Database) -> Result<(), SqlError> {
+/// What a row must have whatever its columns: a time within KEEP, and a key.
+pub fn check_row(row: &[Option<Value<'_>>], fields: &[Field], database: &Database) -> Result<(), SqlError> {
     let Some(Some(Value::Time(time))) = row.first() else {
         return Err(SqlError::new(0x2608, "Primary timestamp column should not be null"));
     };

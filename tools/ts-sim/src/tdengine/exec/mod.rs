@@ -11,8 +11,11 @@ mod select;
 mod show;
 mod source;
 mod window;
+mod write;
 
+pub use insert::given_value;
 pub use scan::Cursor;
+pub use write::{TableRows, fitting};
 
 use std::sync::RwLock;
 
@@ -60,9 +63,8 @@ impl Engine {
     /// Carries out one statement. `database` is the session's; literals without an offset are in `zone`.
     pub fn execute(&self, text: &str, database: Option<&str>, zone: Zone) -> Result<Outcome, SqlError> {
         let statement = sql::parse(text)?;
-        let broken = |_| SqlError::new(0x0107, "Internal error");
         if matches!(statement, Statement::Select(_) | Statement::Describe(_) | Statement::Show(_) | Statement::Use(_)) {
-            let store = self.store.read().map_err(|_| broken(()))?;
+            let store = self.store.read().map_err(|_| SqlError::internal())?;
             let context = Context { engine: self, store: &store, database, zone };
             return match statement {
                 Statement::Select(select) => select::select(&context, &select).map(Outcome::Rows),
@@ -74,7 +76,7 @@ impl Engine {
                 _ => Err(SqlError::no_database()),
             };
         }
-        let mut store = self.store.write().map_err(|_| broken(()))?;
+        let mut store = self.store.write().map_err(|_| SqlError::internal())?;
         match statement {
             Statement::Insert(tables) => {
                 insert::insert(self, &mut store, database, zone, &tables).map(Outcome::Affected)

@@ -27,6 +27,21 @@ impl SqlError {
         SqlError::new(0x0216, format!("syntax error near '{near}' ({why})"))
     }
 
+    /// 512, with what is not possible.
+    pub fn operation(why: &str) -> SqlError {
+        SqlError::new(0x0200, why)
+    }
+
+    /// 263.
+    pub fn internal() -> SqlError {
+        SqlError::new(0x0107, "Internal error")
+    }
+
+    /// 280.
+    pub fn parameters() -> SqlError {
+        SqlError::new(0x0118, "Invalid parameters")
+    }
+
     /// 9730.
     pub fn column(name: &str) -> SqlError {
         SqlError::new(0x2602, format!("Invalid column name: {name}"))

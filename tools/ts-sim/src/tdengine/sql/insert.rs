@@ -59,7 +59,8 @@ fn tuple(p: &mut Parser<'_>) -> Result<Vec<Given>, SqlError> {
     Ok(values)
 }
 
-fn given(p: &mut Parser<'_>) -> Result<Given, SqlError> {
+/// One literal of a tuple.
+pub fn given(p: &mut Parser<'_>) -> Result<Given, SqlError> {
     let start = p.start();
     let negative = p.accept_symbol("-")?;
     if !negative {

@@ -7,6 +7,7 @@ pub mod error;
 pub mod expr;
 pub mod insert;
 pub mod parser;
+pub mod prepared;
 pub mod select;
 pub mod show;
 pub mod token;
