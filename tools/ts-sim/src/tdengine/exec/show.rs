@@ -59,7 +59,9 @@ fn encoding(ty: Type, tag: bool) -> [&'static str; 3] {
 }
 
 pub fn describe(context: &Context<'_>, name: &TableName) -> Result<ResultSet, SqlError> {
-    let shape = shape(context, name)?;
+    // DESCRIBE has another code for a missing table than SELECT (recorded).
+    let shape = shape(context, name)
+        .map_err(|error| if error == SqlError::no_table() { SqlError::table_missing() } else { error })?;
     let old = context.engine.version.is_2x();
     let mut columns = fields("field VARCHAR(64), type VARCHAR(20), length INT, note VARCHAR(16)");
     if !old {
