@@ -61,9 +61,8 @@ impl Accounts {
         match scheme {
             "Basic" => {
                 let malformed = denied(401, 4388, "invalid basic Authorization");
-                let decoded = STANDARD.decode(rest.trim()).ok().and_then(|b| String::from_utf8(b).ok());
-                match decoded.as_deref().and_then(|d| d.split_once(':')) {
-                    Some((user, password)) => self.login(user, password),
+                match basic(rest) {
+                    Some((user, password)) => self.login(&user, &password),
                     None => Err(malformed),
                 }
             }
@@ -80,6 +79,12 @@ impl Accounts {
             _ => Err(denied(401, 4386, "invalid type of Authorization")),
         }
     }
+}
+
+/// User and password of what follows `Basic`.
+pub fn basic(rest: &str) -> Option<(String, String)> {
+    let decoded = String::from_utf8(STANDARD.decode(rest.trim()).ok()?).ok()?;
+    decoded.split_once(':').map(|(user, password)| (user.to_string(), password.to_string()))
 }
 
 #[cfg(test)]

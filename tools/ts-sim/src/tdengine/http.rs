@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::{Server, rest, ws};
+use super::{Server, rest, schemaless, ws};
 use crate::wire::{Ending, Wire};
 
 pub type Body = UnsyncBoxBody<Bytes, io::Error>;
@@ -86,6 +86,10 @@ async fn answer(server: Arc<Server>, ending: Ending, request: Request<Incoming>)
         (&Method::POST, path) if rest::is_sql(path, old) => {
             let gzip = header_is(&request, header::CONTENT_ENCODING, "gzip");
             rest::sql(call, request.into_body(), gzip).await
+        }
+        (&Method::POST, path) if schemaless::http::is_write(path) => {
+            let gzip = header_is(&request, header::CONTENT_ENCODING, "gzip");
+            schemaless::http::write(call, request.into_body(), gzip).await
         }
         _ => {
             call.log(404);

@@ -20,6 +20,7 @@ mod raw_message;
 mod raw_write;
 mod replay;
 mod rest;
+mod schemaless;
 mod session;
 mod sql;
 mod stmt;

@@ -79,7 +79,7 @@ pub async fn sql(call: Call, body: Incoming, gzip: bool) -> Reply {
 }
 
 /// Compresses a complete reply when the client asked for it, errors too (recorded); streamed ones are compressed already.
-async fn compressed(call: &Call, reply: Reply) -> Reply {
+pub async fn compressed(call: &Call, reply: Reply) -> Reply {
     let (mut head, body) = reply?.into_parts();
     if !call.gzip
         || !head.headers.contains_key(header::CONTENT_TYPE)
@@ -101,7 +101,7 @@ fn gzip_headers(headers: &mut HeaderMap) {
 }
 
 /// Faults before the statement is looked at.
-async fn instead(call: &Call, fault: Option<&Fault>) -> Option<Reply> {
+pub async fn instead(call: &Call, fault: Option<&Fault>) -> Option<Reply> {
     let reply = match fault? {
         // A bare JSON string, as when the adapter is short of memory (dossier tdengine 1.3).
         Fault::Status { code, retry_after } => {

@@ -1,6 +1,7 @@
 //! The dialogue of one WebSocket: text actions, binary query and fetch, result handles (dossier tdengine 2.1, 2.2).
 
 mod raw;
+mod sml;
 mod stmt;
 
 use std::collections::HashMap;
@@ -141,6 +142,7 @@ impl Session {
                 }
             }
             _ if self.dialect == Dialect::Old => nothing(&action),
+            "insert" => self.insert(args, req_id),
             _ => match self.statement(&action, args, req_id) {
                 Some(answer) => answer,
                 None => self.error(&action, req_id, 0xffff, &format!("unknown action {action}")),

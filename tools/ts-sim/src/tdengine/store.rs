@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::table::Rows;
+use super::time;
 use super::types::{Field, Type};
 use super::value::Value;
 use crate::args::Precision;
@@ -51,6 +52,8 @@ pub struct Table {
     pub rows: Arc<Rows>,
     pub created: i64,
     pub uid: i64,
+    /// Days to live, 0 is forever. Only reported.
+    pub ttl: i32,
 }
 
 /// Milliseconds since 1970, now.
@@ -136,6 +139,13 @@ impl Database {
         stable
     }
 
+    /// False for a time that is older than what the database keeps.
+    pub fn keeps(&self, time: i64) -> bool {
+        let unit = i128::from(self.precision.per_second() / 1000);
+        let oldest = i128::from(time::now(self.precision)) - i128::from(self.keep) * 60_000 * unit;
+        i128::from(time) >= oldest
+    }
+
     /// Adds an empty table; the caller has looked that the name is free.
     pub fn add_table(
         &mut self,
@@ -155,6 +165,7 @@ impl Database {
             fields,
             created: now_ms(),
             uid,
+            ttl: 0,
         });
         &mut self.tables[at]
     }

@@ -46,6 +46,8 @@ pub const STMT2: [u32; 4] = [3, 3, 3, 0];
 pub const SHARED_TAGS: [u32; 4] = [3, 3, 6, 0];
 /// The reply to `conn` carries `version`; adapter 3.3.2 did not (recorded).
 pub const CONN_VERSION: [u32; 4] = [3, 3, 5, 0];
+/// `table_name_key` of schemaless writes (dossier tdengine 6.4); adapter 3.3.2 did not look at it (recorded).
+pub const TABLE_NAME_KEY: [u32; 4] = [3, 3, 3, 0];
 /// `conn_tz` (dossier tdengine 0).
 pub const CONN_TZ: [u32; 4] = [3, 3, 5, 0];
 /// DECIMAL columns; replies to queries carry precisions and scales.

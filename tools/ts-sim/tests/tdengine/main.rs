@@ -4,6 +4,7 @@ mod client;
 mod faults;
 mod loading;
 mod recorded;
+mod recorded_sml;
 mod statements;
 mod versions;
 mod written;

@@ -141,7 +141,7 @@ fn table_row(d: &Database, t: &Table) -> Row {
         t.stable.as_ref().map_or(Value::Null, |s| txt(&*s.name)),
         int(t.uid),
         int(d.vgroup(&t.name)),
-        int(0),
+        int(t.ttl),
         Value::Null,
         txt(if t.stable.is_some() { "CHILD_TABLE" } else { "NORMAL_TABLE" }),
     ]

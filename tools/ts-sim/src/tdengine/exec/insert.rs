@@ -175,9 +175,7 @@ pub fn check_row(row: &[Option<Value<'_>>], fields: &[Field], database: &Databas
     if fields.get(1).is_some_and(|f| f.key) && row.get(1).is_none_or(|v| v.as_ref().is_none_or(Value::is_null)) {
         return Err(SqlError::new(0x267B, "Primary key column should not be null"));
     }
-    let unit = database.precision.per_second() / 1000;
-    let oldest = i128::from(time::now(database.precision)) - i128::from(database.keep) * 60_000 * i128::from(unit);
-    if i128::from(*time) < oldest {
+    if !database.keeps(*time) {
         return Err(SqlError::new(0x060B, "Timestamp data out of range"));
     }
     debug_assert!(fields.first().is_none_or(|f| f.ty.kind == Kind::Timestamp));

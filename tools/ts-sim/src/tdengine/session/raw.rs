@@ -58,7 +58,7 @@ impl Session {
         self.server.engine.write_block(self.session_database()?, &table, block, names.as_deref()).map(|_| ())
     }
 
-    fn session_database(&self) -> Result<&str, SqlError> {
+    pub(super) fn session_database(&self) -> Result<&str, SqlError> {
         self.database.as_deref().ok_or_else(SqlError::no_current_database)
     }
 }
