@@ -120,3 +120,32 @@ fn files_stay_small() {
     walk(&testkit::root().join("tools"), &mut wrong);
     assert!(wrong.is_empty(), "a file that grows past its limit is two ideas: {wrong:#?}");
 }
+
+/// Every tool and shared page has its README, and no page points to what is not there.
+#[test]
+fn every_tool_has_a_readme_and_links_lead_somewhere() {
+    let root = testkit::root();
+    let tools = std::fs::read_dir(root.join("tools")).expect("tools/");
+    let bare: Vec<_> = tools
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.join("Cargo.toml").exists() && !path.join("README.md").exists())
+        .collect();
+    assert!(bare.is_empty(), "without README.md: {bare:?}");
+    let (mut count, mut dead) = (0, Vec::new());
+    for page in testkit::readme::find(&root) {
+        let text = std::fs::read_to_string(&page).expect("readable");
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split_once(')').map(|(link, _)| link)) {
+            let path = link.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") || path.contains([' ', '\n', '`']) {
+                continue;
+            }
+            count += 1;
+            if !page.parent().is_some_and(|folder| folder.join(path).exists()) {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "links to nothing: {dead:#?}");
+    assert!(count >= 15, "only {count} links were looked at");
+}

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// `ts-gen [OPTIONS] DATASET`
 #[derive(clap::Args, Clone, Debug)]
 pub struct Args {
-    /// The data set: sensors, meters, edge, keyed or json
+    /// The data set: sensors, meters, wide, edge, keyed or json
     #[arg(value_name = "DATASET")]
     pub dataset: Dataset,
     /// Rows in all
@@ -53,6 +53,8 @@ pub enum Dataset {
     Sensors,
     /// current, voltage, phase; tags groupid and location, equal for many sub-tables
     Meters,
+    /// Sixty columns, three in ten cells NULL; tag machine
+    Wide,
     /// Every type, NULL, extreme values, awkward strings
     Edge,
     /// A composite primary key, and sub-tables with equal tags

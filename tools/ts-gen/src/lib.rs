@@ -4,6 +4,7 @@ pub mod args;
 mod data;
 mod edge;
 mod sensors;
+mod wide;
 
 pub use args::Args;
 
@@ -24,6 +25,7 @@ the sub-tables, as a real fleet of devices sends them. The data sets:
 
   sensors  temperature, humidity (float), pressure (double), status (int); tags location, device_id
   meters   current, phase (float), voltage (int); tags groupid, location, equal for many sub-tables
+  wide     60 columns (long and double), three in ten cells NULL; tag machine
   edge     every type, NULL, extreme values, awkward strings
   keyed    a composite primary key, and sub-tables with equal tags
   json     a JSON tag",
@@ -41,6 +43,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let set: Box<dyn DataSet> = match args.dataset {
         Dataset::Sensors => Box::new(sensors::Sensors::new(shape)),
         Dataset::Meters => Box::new(sensors::Meters::new(shape)),
+        Dataset::Wide => Box::new(wide::Wide::new(shape)),
         Dataset::Edge => Box::new(edge::Edge::new(shape)),
         Dataset::Keyed => Box::new(edge::Keyed::new(shape)),
         Dataset::Json => Box::new(edge::JsonTag::new(shape)),

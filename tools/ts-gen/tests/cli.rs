@@ -8,7 +8,7 @@ fn generate(args: &[&str]) -> String {
 
 #[test]
 fn the_same_seed_gives_the_same_bytes_however_it_is_cut() {
-    for set in ["sensors", "meters", "edge", "keyed", "json"] {
+    for set in ["sensors", "meters", "wide", "edge", "keyed", "json"] {
         let whole = generate(&[set, "--rows", "5000"]);
         assert_eq!(whole, generate(&[set, "--rows", "5000", "--batch-rows", "7"]), "{set}");
         assert_ne!(whole, generate(&[set, "--rows", "5000", "--start", "2025-01-01"]), "{set}");
@@ -29,6 +29,15 @@ fn the_first_bytes_of_sensors_are_fixed() {
          2024-01-01T00:00:00.000Z,sensor_0000,27.99698,96.13,1013.226,1,Beijing,device_0000\n\
          2024-01-01T00:00:00.000Z,sensor_0001,28.341722,49.66,1027.458,0,Shanghai,device_0001\n"
     );
+}
+
+#[test]
+fn wide_has_sixty_columns_and_three_in_ten_cells_are_null() {
+    let text = generate(&["wide", "--rows", "2000"]);
+    let mut cells = text.lines().skip(1).flat_map(|line| line.split(',').skip(2).take(60).map(str::is_empty));
+    let nulls = cells.by_ref().filter(|empty| *empty).count();
+    assert!((34_000..38_000).contains(&nulls), "{nulls} of 120000 cells");
+    assert_eq!(text.lines().next().map(|header| header.split(',').count()), Some(63));
 }
 
 #[test]
