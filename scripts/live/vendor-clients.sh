@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The simulators read by the vendors' own clients: vendor-clients.sh [tdengine] [influx] (default: all). The clients are installed with pip
+# The simulators, read and written by the vendors' own clients: vendor-clients.sh [tdengine] [influx] (default: all). The clients are installed with pip
 # into a virtual environment under $TSFERRY_CACHE (default ~/.cache/tsferry); nothing else on the system changes.
 # Exit: 0 all agree, 1 a difference, 77 skipped (said on stdout).
 # shellcheck disable=SC2317  # the functions are called by their names, at the end
@@ -38,7 +38,11 @@ need() {
 tdengine() {
   need ts-sim ts-gen || return
   environment tdengine taospy==2.8.10 taos-ws-py==0.7.0 || return
-  "$python" tools/ts-sim/tests/vendor_tdengine.py "$bin"
+  local worst=0 check
+  for check in vendor_tdengine vendor_tdengine_writes; do
+    "$python" "tools/ts-sim/tests/$check.py" "$bin" || worst=$?
+  done
+  return "$worst"
 }
 
 influx() {

@@ -1,5 +1,6 @@
 //! The TDengine simulator, seen from outside: recorded exchanges, statements, versions, faults.
 
+mod bound;
 mod client;
 mod faults;
 mod loading;

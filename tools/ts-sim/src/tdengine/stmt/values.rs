@@ -1,5 +1,7 @@
 //! Bound values: from JSON, from a raw block, from the bytes of a `stmt2` frame, into a column's type or refused.
 
+use std::borrow::Cow;
+
 use serde_json::Value as Json;
 
 use super::super::block_in::IncomingColumn;
@@ -44,11 +46,37 @@ pub fn from_bytes_alone(column: &BoundColumn<'_>) -> Result<Vec<Value<'static>>,
     from_bytes(column, &Field::new("parameter", ty))
 }
 
+/// `-1.25E+3` as `-1250.`: clients send a decimal as their library prints it.
+fn plain_decimal(text: &str) -> Option<Cow<'_, str>> {
+    let Some((digits, exponent)) = text.split_once(['e', 'E']) else { return Some(Cow::Borrowed(text)) };
+    let exponent: i32 = exponent.parse().ok()?;
+    let (sign, digits) = match digits.strip_prefix(['-', '+']) {
+        Some(rest) => (&digits[..1], rest),
+        None => ("", digits),
+    };
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    // More than the digits of any decimal would only be zeros.
+    if exponent.unsigned_abs() > 100 || digits.len() > 100 {
+        return None;
+    }
+    let zeros = "0".repeat(exponent.unsigned_abs() as usize);
+    Some(Cow::Owned(if exponent >= 0 {
+        let fraction = format!("{fraction}{zeros}");
+        let (head, tail) = fraction.split_at_checked(exponent as usize)?;
+        format!("{sign}{whole}{head}.{tail}")
+    } else {
+        let whole = format!("{zeros}{whole}");
+        let (head, tail) = whole.split_at_checked(whole.len() - exponent.unsigned_abs() as usize)?;
+        format!("{sign}{head}.{tail}{fraction}")
+    }))
+}
+
 fn one(bytes: &[u8], field: &Field) -> Result<Value<'static>, SqlError> {
     match (field.ty.kind, field.ty.width()) {
         (Kind::Decimal | Kind::Decimal64, _) => std::str::from_utf8(bytes)
             .ok()
-            .and_then(|text| parse_decimal(text, field.ty.precision, field.ty.scale))
+            .and_then(plain_decimal)
+            .and_then(|text| parse_decimal(&text, field.ty.precision, field.ty.scale))
             .map(|digits| Value::Decimal(digits, field.ty.scale))
             .ok_or_else(SqlError::parameters),
         (_, Some(width)) if bytes.len() == width => Ok(decode(field.ty, bytes)),
@@ -130,13 +158,19 @@ mod tests {
 
     #[test]
     fn bytes_must_have_the_type_and_the_length() {
-        let bound = |number: i32, bytes: &'static [u8]| BoundColumn { number, values: vec![Some(bytes)] };
+        let bound = |number: i32, bytes| BoundColumn { number, values: vec![Some(bytes)] };
         assert_eq!(from_bytes(&bound(4, &[1, 0, 0, 0]), &field("INT")), Ok(vec![Value::Int(1)]));
         assert_eq!(from_bytes(&bound(5, &[1, 0, 0, 0]), &field("INT")).unwrap_err().code, 0x0200);
         assert_eq!(from_bytes(&bound(4, &[1, 0]), &field("INT")).unwrap_err().code, 0x0118);
         assert_eq!(from_bytes(&bound(8, b"abc"), &field("VARCHAR(2)")).unwrap_err().code, 0x0118);
         assert_eq!(from_bytes(&bound(10, "äöü".as_bytes()), &field("NCHAR(3)")), Ok(vec![Value::text("äöü")]));
         assert_eq!(from_bytes(&bound(21, b"-1.5"), &field("DECIMAL(9, 2)")), Ok(vec![Value::Decimal(-150, 2)]));
+        for (text, unscaled) in [("1.25E+3", 125_000), ("0E-10", 0), ("-125e-2", -125), ("12E-1", 120), ("5E-2", 5)] {
+            let read = from_bytes(&bound(21, text.as_bytes()), &field("DECIMAL(9, 2)"));
+            assert_eq!(read, Ok(vec![Value::Decimal(unscaled, 2)]), "{text}");
+        }
+        assert!(from_bytes(&bound(21, b"1E+99"), &field("DECIMAL(9, 2)")).is_err());
+        assert!(from_bytes(&bound(21, b"1E999999999"), &field("DECIMAL(9, 2)")).is_err());
         assert_eq!(from_bytes(&bound(15, br#"{"a" : 1}"#), &field("JSON")), Ok(vec![Value::text(r#"{"a":1}"#)]));
         assert!(from_bytes(&bound(15, b"[1]"), &field("JSON")).is_err());
         let null = BoundColumn { number: 0, values: vec![None] };
