@@ -91,6 +91,7 @@ impl<'a> Cells<'a> {
     }
 
     /// Is this cell NULL?
+    #[inline(always)]
     pub fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
     }

@@ -36,7 +36,12 @@ impl<W: Write> TextOut<W> {
 
     /// A row was appended.
     pub fn row_done(&mut self) -> Result<()> {
-        self.rows += 1;
+        self.rows_done(1)
+    }
+
+    /// So many rows were appended.
+    pub fn rows_done(&mut self, count: u64) -> Result<()> {
+        self.rows += count;
         if self.buffer.len() >= BLOCK { self.write_out() } else { Ok(()) }
     }
 

@@ -31,7 +31,7 @@ impl Sink for Keep {
         &mut self.out
     }
 
-    fn line(&mut self) -> Result<()> {
+    fn lines(&mut self, _count: u64) -> Result<()> {
         Ok(())
     }
 

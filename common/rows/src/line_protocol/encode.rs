@@ -1,16 +1,17 @@
-//! Batches to lines, column by column prepared, row by row written: types are matched once per batch, dictionary texts
-//! escaped once per dictionary, keys and separators once per stream.
+//! Batches to lines, column by column prepared, row by row written: dictionary texts are escaped once per dictionary, keys
+//! and separators once per stream. Most rows go the quick way ([`super::quick`]); this is the careful one, for all others.
 
 use super::cell::{self, Wrote};
-use super::options::{AllNull, EmptyTag, EncodeOptions};
+use super::dictionary::{Rendered, put_tag};
+use super::options::{AllNull, EncodeOptions};
 use super::plan::{Name, Plan};
+use super::quick::Quick;
 use super::repair::{Repair, RepairSet, Repairs};
 use crate::RecordBatch;
 use crate::cells::{Cell, Cells, Values};
 use crate::foreign::Foreign;
 use crate::instant::Printer;
 use crate::time::Unit;
-use arrow_array::StringArray;
 use arrow_schema::Schema;
 use fault::Result;
 use lp::{Checker, Element, Refusal, escape, write};
@@ -98,8 +99,8 @@ impl fmt::Display for Rejected<'_> {
 pub trait Sink {
     /// The buffer that the next line is appended to. Whatever is taken out of it stays whole lines.
     fn buffer(&mut self) -> &mut Vec<u8>;
-    /// A line with its line feed is complete: the sink may write the buffer out and clear it.
-    fn line(&mut self) -> Result<()>;
+    /// So many lines with their line feeds are complete: the sink may write the buffer out and clear it.
+    fn lines(&mut self, count: u64) -> Result<()>;
     /// A row is no line. An error stops the encoder.
     fn reject(&mut self, row: &Rejected<'_>) -> Result<()>;
 }
@@ -110,19 +111,12 @@ pub struct Encoder {
     options: EncodeOptions,
     foreign: Foreign,
     dictionaries: Vec<Rendered>,
+    quick: Option<Quick>,
     checker: Checker,
     repairs: Repairs,
     rows: u64,
     /// The text of a tag that is not text in its column.
     scratch: Vec<u8>,
-}
-
-/// The texts of a dictionary as tags of lines: `,key=value`, escaped.
-#[derive(Debug, Default)]
-struct Rendered {
-    of: Option<StringArray>,
-    bytes: Vec<u8>,
-    values: Vec<std::result::Result<(usize, usize, RepairSet), Why>>,
 }
 
 impl Encoder {
@@ -133,6 +127,7 @@ impl Encoder {
         let dictionaries = plan.tags.iter().map(|_| Rendered::default()).collect();
         let checker = Checker::new(options.dialect).precision(options.lp_precision());
         Ok(Encoder {
+            quick: Quick::new(&plan, &options),
             plan,
             options,
             foreign,
@@ -142,6 +137,12 @@ impl Encoder {
             rows: 0,
             scratch: Vec::new(),
         })
+    }
+
+    /// The same encoder without its quick way: every row is looked at with care. Slow; what the quick way is held to.
+    pub fn careful(mut self) -> Encoder {
+        self.quick = None;
+        self
     }
 
     /// What was changed so far.
@@ -163,33 +164,58 @@ impl Encoder {
                 rendered.prepare(&tag.prefix, texts, &self.options);
             }
         }
-        let mut lines = 0;
-        for row in 0..batch.num_rows() {
-            self.rows += 1;
-            let out = sink.buffer();
-            let start = out.len();
-            let mut repairs = RepairSet::default();
-            let mut line = Line { encoder: self, columns: &columns, row, repairs: &mut repairs };
-            match line.write(out, start) {
-                Ok(true) => {
-                    out.push(b'\n');
-                    self.repairs.count(repairs);
-                    lines += 1;
-                    sink.line()?;
-                }
-                Ok(false) => {
-                    out.truncate(start);
-                    repairs.add(Repair::AllNullRow);
-                    self.repairs.count(repairs);
-                }
-                Err((column, why)) => {
-                    out.truncate(start);
-                    let column = column.and_then(|i| self.plan_name(i, given));
-                    sink.reject(&Rejected { batch: given, row, number: self.rows, column, why })?;
+        let (mut lines, mut row) = (0, 0);
+        while row < batch.num_rows() {
+            if let Some(quick) = &mut self.quick {
+                let done = quick.rows(&columns, &self.dictionaries, &self.plan, &self.options, row..batch.num_rows());
+                if done > 0 {
+                    sink.buffer().extend_from_slice(quick.lines());
+                    sink.lines(done as u64)?;
+                    lines += done as u64;
+                    self.rows += done as u64;
+                    row += done;
+                    continue;
                 }
             }
+            lines += u64::from(self.one(given, &columns, row, sink)?);
+            row += 1;
         }
         Ok(lines)
+    }
+
+    /// One row, with care. False: it is no line.
+    fn one<S: Sink + ?Sized>(
+        &mut self,
+        given: &RecordBatch,
+        columns: &[Cells<'_>],
+        row: usize,
+        sink: &mut S,
+    ) -> Result<bool> {
+        self.rows += 1;
+        let out = sink.buffer();
+        let start = out.len();
+        let mut repairs = RepairSet::default();
+        let mut line = Line { encoder: self, columns, row, repairs: &mut repairs };
+        match line.write(out, start) {
+            Ok(true) => {
+                out.push(b'\n');
+                self.repairs.count(repairs);
+                sink.lines(1)?;
+                Ok(true)
+            }
+            Ok(false) => {
+                out.truncate(start);
+                repairs.add(Repair::AllNullRow);
+                self.repairs.count(repairs);
+                Ok(false)
+            }
+            Err((column, why)) => {
+                out.truncate(start);
+                let column = column.and_then(|i| self.plan_name(i, given));
+                sink.reject(&Rejected { batch: given, row, number: self.rows, column, why })?;
+                Ok(false)
+            }
+        }
     }
 
     fn plan_name<'a>(&self, index: usize, batch: &'a RecordBatch) -> Option<&'a str> {
@@ -285,27 +311,6 @@ impl Line<'_, '_, '_> {
     }
 }
 
-/// Appends `,key=value`, or nothing for an empty value.
-fn put_tag(
-    out: &mut Vec<u8>,
-    prefix: &[u8],
-    text: &[u8],
-    options: &EncodeOptions,
-    repairs: &mut RepairSet,
-) -> std::result::Result<(), Why> {
-    if text.is_empty() {
-        return match options.empty_tag {
-            EmptyTag::Drop => {
-                repairs.add(Repair::EmptyTagDropped);
-                Ok(())
-            }
-            EmptyTag::Error => Err(Why::EmptyTag),
-        };
-    }
-    out.extend_from_slice(prefix);
-    cell::name(out, Element::TagValue, text, options, repairs)
-}
-
 /// The text of a value that becomes a tag or measurement: as in CSV, so numbers in their shortest form, times as
 /// RFC 3339, binary as hexadecimal. Empty for NULL.
 fn plain<'a>(scratch: &'a mut Vec<u8>, cells: &Cells<'a>, row: usize) -> &'a [u8] {
@@ -336,48 +341,4 @@ fn in_unit(value: i64, from: Unit, to: Unit) -> std::result::Result<i64, Why> {
     }
     let step = to.nanos() / from.nanos();
     if value % step == 0 { Ok(value / step) } else { Err(Why::TimeNotWhole) }
-}
-
-impl Rendered {
-    /// Escapes the texts of a dictionary, unless it is the one of the batch before.
-    fn prepare(&mut self, prefix: &[u8], texts: &StringArray, options: &EncodeOptions) {
-        use arrow_array::Array as _;
-        let same = self.of.as_ref().is_some_and(|known| {
-            known.len() == texts.len()
-                && known.values().ptr_eq(texts.values())
-                && known.offsets().inner().ptr_eq(texts.offsets().inner())
-        });
-        if same {
-            return;
-        }
-        self.bytes.clear();
-        self.values.clear();
-        for i in 0..texts.len() {
-            let start = self.bytes.len();
-            let mut repairs = RepairSet::default();
-            let text = if texts.is_null(i) { &[] } else { texts.value(i).as_bytes() };
-            let put = put_tag(&mut self.bytes, prefix, text, options, &mut repairs);
-            self.values.push(match put {
-                Ok(()) => Ok((start, self.bytes.len(), repairs)),
-                Err(why) => {
-                    self.bytes.truncate(start);
-                    Err(why)
-                }
-            });
-        }
-        self.of = Some(texts.clone());
-    }
-
-    fn put(&self, out: &mut Vec<u8>, key: i32, repairs: &mut RepairSet) -> std::result::Result<(), Why> {
-        match usize::try_from(key).ok().and_then(|key| self.values.get(key)) {
-            Some(Ok((from, to, made))) => {
-                out.extend_from_slice(self.bytes.get(*from..*to).unwrap_or_default());
-                repairs.join(*made);
-                Ok(())
-            }
-            Some(Err(why)) => Err(*why),
-            // A key outside of its dictionary: Arrow does not make such arrays.
-            None => Ok(()),
-        }
-    }
 }

@@ -3,10 +3,12 @@
 //! The bytes are the crate `lp`'s business; here columns become measurement, tags, fields and time by their role.
 
 mod cell;
+mod dictionary;
 mod encode;
 mod merge;
 mod options;
 mod plan;
+mod quick;
 mod read;
 mod repair;
 mod shape;

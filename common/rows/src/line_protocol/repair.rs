@@ -54,6 +54,10 @@ pub(crate) struct RepairSet {
 }
 
 impl RepairSet {
+    pub fn is_empty(&self) -> bool {
+        !self.any
+    }
+
     pub fn add(&mut self, repair: Repair) {
         self.any = true;
         if let Some(count) = self.values.get_mut(repair as usize) {

@@ -84,8 +84,8 @@ impl<W: Write> Sink for Lines<W> {
         self.out.buffer()
     }
 
-    fn line(&mut self) -> Result<()> {
-        self.out.row_done()
+    fn lines(&mut self, count: u64) -> Result<()> {
+        self.out.rows_done(count)
     }
 
     fn reject(&mut self, row: &Rejected<'_>) -> Result<()> {

@@ -115,6 +115,7 @@ pub fn any_column(ty: Type, rows: usize, dictionary: bool) -> BoxedStrategy<Arra
                 Just(f32::INFINITY),
                 Just(f32::NEG_INFINITY),
                 Just(f32::NAN),
+                (-3_000_000i32..3_000_000, 0i32..8).prop_map(|(n, scale)| n as f32 / 10f32.powi(scale)),
                 Just(-0.0f32),
                 Just(54.0f32),
                 Just(1e-45f32)
@@ -127,6 +128,7 @@ pub fn any_column(ty: Type, rows: usize, dictionary: bool) -> BoxedStrategy<Arra
                 Just(f64::INFINITY),
                 Just(f64::NEG_INFINITY),
                 Just(f64::NAN),
+                (any::<i32>(), 0i32..10).prop_map(|(n, scale)| f64::from(n) / 10f64.powi(scale)),
                 Just(-0.0),
                 Just(54.0),
                 Just(5e-324),
