@@ -39,9 +39,12 @@ tdengine() {
   need ts-sim ts-gen || return
   environment tdengine taospy==2.8.10 taos-ws-py==0.7.0 || return
   local worst=0 check
-  for check in vendor_tdengine vendor_tdengine_writes; do
+  for check in vendor_tdengine vendor_tdengine_writes vendor_tdengine_sml; do
     "$python" "tools/ts-sim/tests/$check.py" "$bin" || worst=$?
   done
+  # Schemaless writes are made for InfluxDB's clients too.
+  environment influx influxdb==5.3.2 influxdb-client==1.50.0 || return $((worst > 0 ? worst : 77))
+  "$python" tools/ts-sim/tests/vendor_tdengine_sml.py "$bin" influxdb || worst=$?
   return "$worst"
 }
 

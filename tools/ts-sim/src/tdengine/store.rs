@@ -139,11 +139,17 @@ impl Database {
         stable
     }
 
-    /// False for a time that is older than what the database keeps.
+    /// False for a time that is older than what the database keeps, or beyond the end of its calendar (the year 2970 in
+    /// ms and us, 2262 in ns).
     pub fn keeps(&self, time: i64) -> bool {
+        let newest = match self.precision {
+            Precision::Ms => 31_556_995_200_000,
+            Precision::Us => 31_556_995_200_000_000,
+            Precision::Ns => 9_214_646_400_000_000_000,
+        };
         let unit = i128::from(self.precision.per_second() / 1000);
         let oldest = i128::from(time::now(self.precision)) - i128::from(self.keep) * 60_000 * unit;
-        i128::from(time) >= oldest
+        i128::from(time) >= oldest && time <= newest
     }
 
     /// Adds an empty table; the caller has looked that the name is free.
