@@ -6,6 +6,7 @@ mod faults;
 mod loading;
 mod recorded;
 mod recorded_sml;
+mod schemaless;
 mod statements;
 mod versions;
 mod written;
