@@ -3,6 +3,10 @@
 //! Servers differ in what they do with a bad line: refuse it, refuse its whole batch, drop a value and say nothing, stop
 //! altogether. So a line is refused here if any server of the dialect would do more than store it as it is.
 
+mod fast;
+
+pub use fast::Known;
+
 use crate::dialect::Limits;
 use crate::escape::reserves_underscore;
 use crate::unescape::string_len;
@@ -21,6 +25,8 @@ pub struct Checker {
     precision: Precision,
     timestamps: bool,
     last: Shape,
+    /// Made by [`Checker::known`], for those who call it.
+    memory: Option<Box<fast::Memory>>,
 }
 
 /// The keys of the last line that was found good.
@@ -40,6 +46,7 @@ impl Checker {
             precision: Precision::Ns,
             timestamps: true,
             last: Shape::default(),
+            memory: None,
         }
     }
 
@@ -86,7 +93,7 @@ impl Checker {
         if !self.last.is_of(&line) {
             self.last.learn(&line, dialect)?;
         }
-        if bytes.len() > dialect.max_name().min(dialect.max_string()) - 8 {
+        if bytes.len() > short(dialect) {
             lengths(&line, dialect)?;
         }
         if dialect.utf8()
@@ -97,8 +104,16 @@ impl Checker {
         if line.has_backslash() && !server::is_one_line(bytes) {
             return bad(Reason::LineEndDiffers, 0);
         }
+        if let Some(memory) = &mut self.memory {
+            memory.learn(bytes, &line, dialect);
+        }
         Ok(line)
     }
+}
+
+/// Bytes up to which a line cannot have anything in it that is too long.
+fn short(dialect: Dialect) -> usize {
+    dialect.max_name().min(dialect.max_string()) - 8
 }
 
 fn bad<T>(reason: Reason, at: usize) -> Result<T, BadLine> {

@@ -6,7 +6,7 @@
 //! A backslash before a line feed in the measurement or the tags continues the line, again as in the servers; the parser
 //! then refuses the whole, because no dialect writes such lines.
 
-use memchr::{memchr, memchr2, memrchr};
+use memchr::{memchr, memchr2, memmem, memrchr};
 
 use crate::parse::Parser;
 use crate::{BadLine, Dialect, Line, LineError};
@@ -72,6 +72,19 @@ impl<'a> Lines<'a> {
         self.buf
     }
 
+    /// The bytes from the start of the next line on.
+    pub fn rest(&self) -> &'a [u8] {
+        self.buf.get(self.pos..).unwrap_or_default()
+    }
+
+    /// Goes over a line that the caller has read by itself: so many bytes of [`Lines::rest`], with its line feed, which
+    /// is the only one among them.
+    #[inline]
+    pub fn pass(&mut self, bytes: usize) {
+        self.pos += bytes;
+        self.number += 1;
+    }
+
     /// The number that the line after this buffer has; known when the iterator has ended.
     pub fn next_number(&self) -> u64 {
         self.number
@@ -129,7 +142,8 @@ pub fn whole_lines(buf: &[u8], dialect: Dialect, at_end: bool, max_line: usize) 
     if at_end {
         return buf.len();
     }
-    if memchr2(b'"', b'\\', buf).is_none() {
+    // Only a quote, or a backslash right before it, can make a line feed a part of its line.
+    if memchr(b'"', buf).is_none() && memmem::find(buf, b"\\\n").is_none() {
         return memrchr(b'\n', buf).map_or(0, |lf| lf + 1);
     }
     let mut pos = 0;
@@ -140,6 +154,13 @@ pub fn whole_lines(buf: &[u8], dialect: Dialect, at_end: bool, max_line: usize) 
         }
     }
     pos
+}
+
+/// Whether the splitter sees the end of measurement and tags where `series` ends, if a space follows.
+pub(crate) fn series_ends(series: &[u8], dialect: Dialect) -> bool {
+    let buf = [series, b" "].concat();
+    let mut scan = Scan { buf: &buf, pos: 0 };
+    matches!(scan.series(dialect), Stop::Fields) && scan.pos == series.len()
 }
 
 pub(crate) fn is_blank(b: u8) -> bool {

@@ -86,15 +86,57 @@ fn ends(line: &[u8], i: usize) -> bool {
 }
 
 fn finite(line: &[u8], from: usize, to: usize) -> Result<(), BadLine> {
-    match parse_f64(line.get(from..to).unwrap_or_default()) {
+    match float(line.get(from..to).unwrap_or_default()) {
         Some(v) if v.is_finite() => Ok(()),
         _ => Err(BadLine { reason: Reason::FloatOutOfRange, at: from }),
     }
 }
 
-/// A float as it stands in a line. Text out of range gives an infinity.
-pub(crate) fn parse_f64(text: &[u8]) -> Option<f64> {
-    std::str::from_utf8(text).ok()?.parse().ok()
+/// Powers of ten that a double holds exactly.
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// The same as whole numbers, as far as [`decimal`] needs them.
+const WHOLE_POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// `left` and, after the point, `right` of so many digits: at most seven on each side. Exact: both the digits as one whole
+/// number (below 2^53) and the power of ten are doubles, and a division rounds once.
+#[inline]
+pub(crate) fn decimal(left: u64, right: u64, digits: usize) -> f64 {
+    let whole = WHOLE_POWERS.get(digits).copied().unwrap_or(1);
+    let power = POWERS.get(digits).copied().unwrap_or(1.0);
+    left.wrapping_mul(whole).wrapping_add(right) as i64 as f64 / power
+}
+
+/// A float as it stands in a line; text out of range gives an infinity. Up to 2^53 and 22 digits after the point by one exact division, others by the standard library.
+pub(crate) fn float(text: &[u8]) -> Option<f64> {
+    exact(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok())
+}
+
+fn exact(text: &[u8]) -> Option<f64> {
+    let (negative, text) = match text.split_first()? {
+        (b'-', rest) => (true, rest),
+        _ => (false, text),
+    };
+    let point = find_no_digit(text, 0);
+    let (left, right) = match text.get(point) {
+        None => (text, &[][..]),
+        Some(b'.') => (text.get(..point)?, text.get(point + 1..)?),
+        Some(_) => return None,
+    };
+    if left.is_empty() || (right.is_empty() && point < text.len()) || left.len() + right.len() > 18 {
+        return None;
+    }
+    let fraction = if right.is_empty() { 0 } else { parse_u64(right)? };
+    // Eighteen digits cannot overflow.
+    let digits = parse_u64(left)?.checked_mul(10u64.checked_pow(right.len() as u32)?)?.checked_add(fraction)?;
+    if digits > 1 << 53 {
+        return None;
+    }
+    let v = digits as f64 / POWERS.get(right.len())?;
+    Some(if negative { -v } else { v })
 }
 
 /// An integer without its `i`. None outside of i64.

@@ -2,7 +2,7 @@
 
 use memchr::memchr2;
 
-use crate::number::{parse_f64, parse_i64, parse_u64, scan};
+use crate::number::{float, parse_i64, parse_u64, scan};
 use crate::swar::{find_class, find_no_digit};
 use crate::{BadLine, Dialect, Element, Reason};
 
@@ -59,7 +59,7 @@ impl<'a> RawValue<'a> {
     /// The number, boolean or string that the text stands for. The parser has already checked the text.
     pub fn value(self) -> FieldValue<'a> {
         match self.kind {
-            Kind::Float => FieldValue::Float(parse_f64(self.text).unwrap_or_default()),
+            Kind::Float => FieldValue::Float(float(self.text).unwrap_or_default()),
             Kind::Int => FieldValue::Int(parse_i64(self.text).unwrap_or_default()),
             Kind::UInt => FieldValue::UInt(parse_u64(self.text).unwrap_or_default()),
             Kind::Bool => FieldValue::Bool(matches!(self.text.first(), Some(b't' | b'T'))),

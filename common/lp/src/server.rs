@@ -1,5 +1,19 @@
 //! The line splitter of the servers, statement by statement, to ask whether they see the ends of lines where we do.
 
+/// True if those splitters see the end of measurement and tags where `series` ends, if a space follows.
+pub(crate) fn series_ends(series: &[u8]) -> bool {
+    let mut i = 0;
+    while let Some(b) = series.get(i) {
+        match b {
+            b'\\' => i += 1,
+            b' ' | b'\n' => return false,
+            _ => {}
+        }
+        i += 1;
+    }
+    i == series.len()
+}
+
 /// True if `scanLine` of v1 and v2, and `split_lines` of v3, take `line` plus a line feed for exactly one line.
 pub(crate) fn is_one_line(line: &[u8]) -> bool {
     let (mut quoted, mut fields) = (false, false);

@@ -3,7 +3,9 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
-fn load(bytes: &[u8], at: usize) -> Option<u64> {
+/// Eight bytes, the first one lowest.
+#[inline]
+pub(crate) fn load(bytes: &[u8], at: usize) -> Option<u64> {
     let chunk: [u8; 8] = bytes.get(at..at + 8)?.try_into().ok()?;
     Some(u64::from_le_bytes(chunk))
 }
@@ -43,12 +45,9 @@ pub(crate) fn find_class(bytes: &[u8], mut at: usize, table: &[u8; 256], stops: 
 /// The first byte at or after `at` that is no digit; the length if there is none.
 pub(crate) fn find_no_digit(bytes: &[u8], mut at: usize) -> usize {
     while let Some(x) = load(bytes, at) {
-        // A digit is 0x30 to 0x39: neither changes its high nibble when 6 is added.
-        let other =
-            ((x & (ONES * 0xf0)) ^ (ONES * 0x30)) | ((x.wrapping_add(ONES * 6) & (ONES * 0xf0)) ^ (ONES * 0x30));
-        if other != 0 {
-            // A carry only spreads to bytes above, so the lowest mark is right.
-            return at + other.trailing_zeros() as usize / 8;
+        let digits = leading_digits(x);
+        if digits < 8 {
+            return at + digits as usize;
         }
         at += 8;
     }
@@ -58,12 +57,27 @@ pub(crate) fn find_no_digit(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The number of eight digits.
+/// How many of the eight bytes, from the first, are digits.
+#[inline]
+pub(crate) fn leading_digits(x: u64) -> u32 {
+    // A digit is 0x30 to 0x39: neither changes its high nibble when 6 is added.
+    let other = ((x & (ONES * 0xf0)) ^ (ONES * 0x30)) | ((x.wrapping_add(ONES * 6) & (ONES * 0xf0)) ^ (ONES * 0x30));
+    // A carry only spreads to bytes above, so the lowest mark is right.
+    other.trailing_zeros() / 8
+}
+
+/// The number of eight digits. A zero byte counts as the digit 0.
+#[inline]
+pub(crate) fn eight(x: u64) -> u64 {
+    let x = x & (ONES * 0x0f);
+    let x = (x.wrapping_mul(10).wrapping_add(x >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let x = (x.wrapping_mul(100).wrapping_add(x >> 16)) & 0x0000_ffff_0000_ffff;
+    x.wrapping_mul(10_000).wrapping_add(x >> 32) & 0xffff_ffff
+}
+
+/// The number of the eight digits that start here.
 pub(crate) fn eight_digits(bytes: &[u8], at: usize) -> Option<u64> {
-    let x = load(bytes, at)? & (ONES * 0x0f);
-    let x = (x * 10 + (x >> 8)) & 0x00ff_00ff_00ff_00ff;
-    let x = (x * 100 + (x >> 16)) & 0x0000_ffff_0000_ffff;
-    Some((x * 10_000 + (x >> 32)) & 0xffff_ffff)
+    load(bytes, at).map(eight)
 }
 
 #[cfg(test)]

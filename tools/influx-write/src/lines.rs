@@ -64,7 +64,16 @@ impl<R: Read> Lines<R> {
                     continue;
                 }
             };
-            for raw in lines.with_comments() {
+            let mut lines = lines.with_comments();
+            loop {
+                if !args.no_check
+                    && let Some(line) = checker.known(&mut lines)
+                {
+                    count += 1;
+                    into.line(line.series, line.bytes)?;
+                    continue;
+                }
+                let Some(raw) = lines.next() else { break };
                 if raw.comment {
                     stated(raw.bytes).and_then(|stated| agreed(Some(unit), stated)).context(|| name.as_str())?;
                     continue;
