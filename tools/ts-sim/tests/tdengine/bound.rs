@@ -8,7 +8,7 @@ use tungstenite::Message;
 use crate::client::{self, Ws};
 
 /// A super table and an ordinary one.
-fn start(more: &[&str]) -> Sim {
+pub fn start(more: &[&str]) -> Sim {
     let sim = Sim::tdengine(more);
     for sql in [
         "create database d",
@@ -21,17 +21,17 @@ fn start(more: &[&str]) -> Sim {
 }
 
 /// A session in the database `d`, and how it asks.
-struct Statements(Ws);
+pub struct Statements(pub Ws);
 
 impl Statements {
-    fn open(sim: &Sim) -> Statements {
+    pub fn open(sim: &Sim) -> Statements {
         let mut ws = Ws::open(sim, "/ws");
         let login = json!({"req_id": 1, "user": "root", "password": "taosdata", "db": "d"});
         assert_eq!(ws.ask(json!({"action": "conn", "args": login}))["code"], 0);
         Statements(ws)
     }
 
-    fn ask(&mut self, action: &str, id: u64, mut args: Value) -> Value {
+    pub fn ask(&mut self, action: &str, id: u64, mut args: Value) -> Value {
         args["req_id"] = 7.into();
         args["stmt_id"] = id.into();
         let reply = self.0.ask(json!({"action": action, "args": args}));
@@ -39,19 +39,19 @@ impl Statements {
         reply
     }
 
-    fn good(&mut self, action: &str, id: u64, args: Value) -> Value {
+    pub fn good(&mut self, action: &str, id: u64, args: Value) -> Value {
         let reply = self.ask(action, id, args);
         assert_eq!(reply["code"], 0, "{action}: {reply}");
         assert_eq!(reply["stmt_id"], id);
         reply
     }
 
-    fn code(&mut self, action: &str, id: u64, args: Value) -> (u64, String) {
+    pub fn code(&mut self, action: &str, id: u64, args: Value) -> (u64, String) {
         let reply = self.ask(action, id, args);
         (reply["code"].as_u64().unwrap(), reply["message"].as_str().unwrap().to_string())
     }
 
-    fn binary(&mut self, action: u64, id: u64, body: &[u8]) -> Value {
+    pub fn binary(&mut self, action: u64, id: u64, body: &[u8]) -> Value {
         let mut message = 7_u64.to_le_bytes().to_vec();
         message.extend_from_slice(&id.to_le_bytes());
         message.extend_from_slice(&action.to_le_bytes());
@@ -70,7 +70,7 @@ impl Statements {
     }
 }
 
-fn api_error() -> (u64, String) {
+pub fn api_error() -> (u64, String) {
     (0x022a, "Stmt API usage error".into())
 }
 
@@ -126,6 +126,9 @@ fn what_does_not_fit_is_refused_and_nothing_of_it_stored() {
     let mut statements = Statements::open(&sim);
     let id = statements.prepared("a");
     statements.good("set_tags", id, json!({"tags": [1, "x"]}));
+    let unset = statements.prepared("b");
+    let columns = json!([[1_700_000_000_000_i64], [1], ["x"]]);
+    assert_eq!(statements.code("bind", unset, json!({"columns": columns})).0, 0x260d);
     let mut bind = |columns: Value| statements.code("bind", id, json!({"columns": columns}));
     for (columns, code) in [
         (json!([[1], [1]]), 0xffff),

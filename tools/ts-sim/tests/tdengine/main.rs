@@ -1,6 +1,7 @@
 //! The TDengine simulator, seen from outside: recorded exchanges, statements, versions, faults.
 
 mod bound;
+mod bound_tables;
 mod client;
 mod faults;
 mod loading;

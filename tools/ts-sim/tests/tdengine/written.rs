@@ -165,3 +165,41 @@ fn recorded_statements_of_the_python_client_repeat() {
     );
     assert_eq!(client::rows(&sim, "select * from alltypes.ntb"), Value::from(after));
 }
+
+/// Sends a binary message of this action; the code and words of the answer.
+fn binary(ws: &mut Ws, action: u64, body: &[u8]) -> (u64, String) {
+    let mut message = 9_u64.to_le_bytes().to_vec();
+    message.extend_from_slice(&0_u64.to_le_bytes());
+    message.extend_from_slice(&action.to_le_bytes());
+    message.extend_from_slice(body);
+    ws.0.send(Message::binary(message)).unwrap();
+    let reply = ws.json();
+    assert_eq!(reply["req_id"], 9);
+    (reply["code"].as_u64().unwrap(), reply["message"].as_str().unwrap().to_string())
+}
+
+#[test]
+fn raw_writes_that_cannot_be_done_change_nothing() {
+    let sim = start(&["create database wraw", "create table wraw.ntb (ts timestamp, v int, b varchar(3))"]);
+    let sent = |name: &str| std::fs::read(wire(&format!("ws/v2_write_raw/{name}.send.bin"))).unwrap()[24..].to_vec();
+    let (block, message) = (sent("02_write_raw_block"), sent("22_write_raw_mt531"));
+    let mut ws = Ws::open(&sim, "/ws");
+    for action in 3..6 {
+        assert_eq!(binary(&mut ws, action, &block), (0xffff, "server not connected".into()));
+    }
+    let mut ws = Ws::connected(&sim);
+    assert_eq!(binary(&mut ws, 4, &block), (0x2616, "Database not specified".into()));
+    assert_eq!(binary(&mut ws, 3, &message), (0x2616, "Database not specified".into()));
+    assert_eq!(ws.query("use wraw")["code"], 0);
+    let invalid = (0x0118, "Invalid parameters".to_string());
+    // A text of four bytes does not fit; a cut block, no names, a cut message, a message of no type.
+    assert_eq!(binary(&mut ws, 4, &block), invalid);
+    assert_eq!(binary(&mut ws, 4, &block[..block.len() - 9]), invalid);
+    assert_eq!(binary(&mut ws, 5, &block), invalid);
+    assert_eq!(binary(&mut ws, 3, &message[..message.len() - 9]), invalid);
+    assert_eq!(binary(&mut ws, 3, &[&message[..4], &[1, 0], &message[6..]].concat()), invalid);
+    // Rows of a table that the messages did not make.
+    assert_eq!(binary(&mut ws, 3, &sent("26_write_raw_mt2")), (0x2603, "Table does not exist".into()));
+    assert_eq!(client::rows(&sim, "select count(*) from wraw.ntb"), json!([[0]]));
+    assert_eq!(client::rows(&sim, "show wraw.stables"), json!([]));
+}

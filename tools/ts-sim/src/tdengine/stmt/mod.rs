@@ -144,6 +144,9 @@ impl Statement {
         }
         let plan = self.plan(connection)?.clone();
         let table = plan.table.as_deref().ok_or_else(plan::table_not_set)?;
+        if plan.needs_tags(connection.engine, table) {
+            plan.check_tags(&self.tags)?;
+        }
         let rows = plan.rows(table, None, columns)?;
         self.bound.push(TableRows { child_of: plan.child_of(&self.tags), ..rows });
         self.status = Status::Bound;
@@ -190,7 +193,7 @@ impl Statement {
                 (None, None) => return Err(plan::table_not_set()),
             };
             let tags = bind.tags.unwrap_or_default();
-            if !plan.tags.is_empty() && plan.needs_tags(connection.engine, &table) {
+            if plan.needs_tags(connection.engine, &table) {
                 plan.check_tags(&tags)?;
             }
             let rows = plan.rows(&table, database, bind.columns)?;

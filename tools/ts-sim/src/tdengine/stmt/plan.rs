@@ -95,10 +95,10 @@ impl Plan {
         }
     }
 
-    /// True when rows for the table need tags: it is not there.
+    /// True when rows for the table need the bound tags: it is not there.
     pub fn needs_tags(&self, engine: &Engine, table: &str) -> bool {
         let there = |store: &Store| store.database(&self.database).is_some_and(|d| d.table(table).is_some());
-        !engine.store.read().is_ok_and(|store| there(&store))
+        !self.tags.is_empty() && !engine.store.read().is_ok_and(|store| there(&store))
     }
 
     pub fn check_tags(&self, tags: &[Value<'static>]) -> Result<(), SqlError> {
