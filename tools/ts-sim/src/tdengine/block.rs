@@ -7,14 +7,21 @@
 use super::chunk::{Cells, Chunk};
 use super::types::Kind;
 
-const VERSION: i32 = 1;
+/// The version of blocks from queries, and from subscriptions (recorded).
+const QUERIED: i32 = 1;
+pub const SUBSCRIBED: i32 = 2;
 const HAS_COLUMNS: u32 = 0x8000_0000;
 
 /// Encodes a chunk. `share`: rows that share a value share its bytes; else each row gets a copy.
 pub fn encode(chunk: &Chunk, share: bool) -> Vec<u8> {
+    encode_version(chunk, share, QUERIED)
+}
+
+/// The same, with the version that the block is to name.
+pub fn encode_version(chunk: &Chunk, share: bool, version: i32) -> Vec<u8> {
     let mut out =
         Vec::with_capacity(64 + chunk.columns.iter().map(|c| c.fixed.len() + c.bytes.len() + 8).sum::<usize>());
-    out.extend_from_slice(&VERSION.to_le_bytes());
+    out.extend_from_slice(&version.to_le_bytes());
     out.extend_from_slice(&[0; 4]);
     out.extend_from_slice(&(chunk.rows as i32).to_le_bytes());
     out.extend_from_slice(&(chunk.columns.len() as i32).to_le_bytes());

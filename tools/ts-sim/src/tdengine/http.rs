@@ -82,6 +82,7 @@ async fn answer(server: Arc<Server>, ending: Ending, request: Request<Incoming>)
         // 2.x has only the older of the two.
         (&Method::GET, "/ws") if !old => ws::upgrade(call, request, ws::Dialect::New),
         (&Method::GET, "/rest/ws") => ws::upgrade(call, request, ws::Dialect::Old),
+        (&Method::GET, "/rest/tmq") if !old => ws::upgrade(call, request, ws::Dialect::Tmq),
         (&Method::GET, path) if path.starts_with("/rest/login/") => rest::login(&call),
         (&Method::POST, path) if rest::is_sql(path, old) => {
             let gzip = header_is(&request, header::CONTENT_ENCODING, "gzip");

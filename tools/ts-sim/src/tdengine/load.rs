@@ -280,6 +280,7 @@ impl Loading {
             child.rows.finish();
             let fields = stable.as_ref().map_or_else(|| fields.clone(), |s| s.fields.clone());
             target.add_table(&name, stable.clone(), fields, child.tags, uid).rows = Arc::new(child.rows);
+            target.note_loaded(&name);
         }
         Ok(())
     }

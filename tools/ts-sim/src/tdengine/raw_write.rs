@@ -1,7 +1,5 @@
 //! Raw writes: a block into a table as it is, and the replay of a subscription's messages.
 
-use std::sync::Arc;
-
 use super::block_in::{Incoming, IncomingColumn};
 use super::column::{decode, encode};
 use super::exec::{Engine, TableRows, fitting};
@@ -183,11 +181,5 @@ fn delete(database: &mut Database, name: &str, from: i64, to: i64) {
         Some(_) => database.children(name).map(|t| t.name.to_string()).collect(),
         None => vec![name.to_string()],
     };
-    for table in tables {
-        let Some(table) = database.table_mut(&table) else { continue };
-        let range = table.rows.range(from.into(), i128::from(to) + 1);
-        if !range.is_empty() {
-            Arc::make_mut(&mut table.rows).remove(&range);
-        }
-    }
+    database.delete_rows(name, &tables, from.into(), i128::from(to) + 1);
 }

@@ -21,6 +21,16 @@ impl Rows {
         Rows { fields, columns }
     }
 
+    pub fn fields(&self) -> &Arc<[Field]> {
+        &self.fields
+    }
+
+    /// One row of NULLs, to look at what does not depend on rows.
+    pub fn with_one_null(mut self) -> Rows {
+        self.columns = self.fields.iter().map(|f| Column::nulls(f.ty, 1)).collect();
+        self
+    }
+
     pub fn len(&self) -> usize {
         self.columns.first().map_or(0, Column::len)
     }

@@ -48,6 +48,10 @@ pub const SHARED_TAGS: [u32; 4] = [3, 3, 6, 0];
 pub const CONN_VERSION: [u32; 4] = [3, 3, 5, 0];
 /// `table_name_key` of schemaless writes (dossier tdengine 6.4); adapter 3.3.2 did not look at it (recorded).
 pub const TABLE_NAME_KEY: [u32; 4] = [3, 3, 3, 0];
+/// `enable_batch_meta` in subscriptions; 3.3.1 refuses it (recorded).
+pub const BATCH_META: [u32; 4] = [3, 3, 3, 0];
+/// A poll that names another message than the last one gets the last one again (dossier tdengine 3.1).
+pub const POLL_REPEATS: [u32; 4] = [3, 3, 6, 0];
 /// `conn_tz` (dossier tdengine 0).
 pub const CONN_TZ: [u32; 4] = [3, 3, 5, 0];
 /// DECIMAL columns; replies to queries carry precisions and scales.

@@ -14,15 +14,59 @@ use tungstenite::protocol::{Message, Role, WebSocketConfig};
 
 use super::http::{Call, Reply, plain};
 use super::session::{Answer, Effect, Session};
+use super::tmq::Consumer;
 
-/// The two endpoints for queries.
+/// The endpoints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// `/ws`
     New,
     /// `/rest/ws`: no binary messages, no answer to unknown actions.
     Old,
+    /// `/rest/tmq`: subscriptions.
+    Tmq,
 }
+
+/// Who answers on a connection.
+enum Talk {
+    Queries(Session),
+    Subscription(Consumer),
+}
+
+impl Talk {
+    fn new(call: &Call, dialect: Dialect) -> Talk {
+        match dialect {
+            Dialect::Tmq => Talk::Subscription(Consumer::new(call.server.clone())),
+            _ => Talk::Queries(Session::new(call.server.clone(), dialect)),
+        }
+    }
+
+    /// `None`: a poll waits.
+    fn text(&mut self, text: &str) -> Option<Answer> {
+        match self {
+            Talk::Queries(session) => Some(session.text(text)),
+            Talk::Subscription(consumer) => consumer.text(text),
+        }
+    }
+
+    fn again(&mut self) -> Option<Answer> {
+        match self {
+            Talk::Queries(_) => None,
+            Talk::Subscription(consumer) => consumer.again(),
+        }
+    }
+
+    /// `None`: not a word that this endpoint knows.
+    fn binary(&mut self, bytes: &[u8]) -> Option<Answer> {
+        match self {
+            Talk::Queries(session) => Some(session.binary(bytes)),
+            Talk::Subscription(_) => None,
+        }
+    }
+}
+
+/// How often a waiting poll looks again.
+const POLL_AGAIN: Duration = Duration::from_millis(5);
 
 /// Answers the handshake and starts the session.
 pub fn upgrade(call: Call, mut request: Request<Incoming>, dialect: Dialect) -> Reply {
@@ -58,7 +102,7 @@ async fn serve(call: Call, upgraded: Upgraded, dialect: Dialect) {
     let mut restarts = call.server.restarts.subscribe();
     let period = call.server.ping;
     let mut ping = tokio::time::interval_at(tokio::time::Instant::now() + period, period);
-    let mut session = Session::new(call.server.clone(), dialect);
+    let mut talk = Talk::new(&call, dialect);
     let mut heard = Instant::now();
     loop {
         let message = tokio::select! {
@@ -77,8 +121,21 @@ async fn serve(call: Call, upgraded: Upgraded, dialect: Dialect) {
         };
         heard = Instant::now();
         let (answer, size) = match message {
-            Some(Ok(Message::Text(text))) => (tokio::task::block_in_place(|| session.text(&text)), text.len()),
-            Some(Ok(Message::Binary(bytes))) => (tokio::task::block_in_place(|| session.binary(&bytes)), bytes.len()),
+            Some(Ok(Message::Text(text))) => {
+                let mut answer = tokio::task::block_in_place(|| talk.text(&text));
+                while answer.is_none() {
+                    tokio::select! {
+                        _ = restarts.changed() => {
+                            call.ending.reset();
+                            return;
+                        }
+                        () = tokio::time::sleep(POLL_AGAIN) => {}
+                    }
+                    answer = tokio::task::block_in_place(|| talk.again());
+                }
+                (answer, text.len())
+            }
+            Some(Ok(Message::Binary(bytes))) => (tokio::task::block_in_place(|| talk.binary(&bytes)), bytes.len()),
             Some(Ok(Message::Close(_))) => {
                 let _ = socket.flush().await;
                 return;
@@ -86,6 +143,7 @@ async fn serve(call: Call, upgraded: Upgraded, dialect: Dialect) {
             Some(Ok(_)) => continue,
             Some(Err(_)) | None => return,
         };
+        let Some(answer) = answer else { continue };
         call.server.listener.log.record(
             "WS",
             &format!("{}/{}", call.path, answer.action),

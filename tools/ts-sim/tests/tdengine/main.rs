@@ -7,6 +7,7 @@ mod faults;
 mod loading;
 mod recorded;
 mod recorded_sml;
+mod recorded_tmq;
 mod schemaless;
 mod statements;
 mod versions;

@@ -163,7 +163,7 @@ fn what_is_not_understood_is_refused() {
         ("select", 9729),
         ("select * from db.m where (ts > 1", 9729),
         ("select * from db.m where ts >", 9729),
-        ("alter table db.m add column y int", 9728),
+        ("alter table db.m rename column y z", 9728),
         ("select * from db.m; select 1", 9728),
         ("select 'open", 9728),
     ] {

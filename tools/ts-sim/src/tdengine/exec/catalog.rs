@@ -3,6 +3,7 @@
 use super::super::sql::error::SqlError;
 use super::super::store::{Database, Stable, Table, now_ms};
 use super::super::table::Rows;
+use super::super::topic::{Carries, Reads, Topic};
 use super::super::types::{Field, Kind, Type};
 use super::super::value::Value;
 use super::Context;
@@ -22,6 +23,7 @@ pub fn table(context: &Context<'_>, name: &str) -> Result<Source, SqlError> {
         "ins_tags" => (TAGS, each(context, |d| d.tables().iter().flat_map(|t| tags(d, t)).collect())),
         "ins_columns" => (COLUMNS, each(context, columns_of)),
         "ins_vgroups" => (VGROUPS, each(context, vgroups)),
+        "ins_topics" if !context.engine.version.is_2x() => (TOPICS, context.store.topics.iter().map(topic).collect()),
         "ins_cluster" => (CLUSTER, cluster(context)),
         _ => return Err(SqlError::no_table()),
     };
@@ -175,6 +177,23 @@ fn columns_of(d: &Database) -> Vec<Row> {
     let stables = d.stables.iter().flat_map(|s| rows(s.name.clone(), "SUPER_TABLE", &s.fields));
     let kind = |t: &Table| if t.stable.is_some() { "CHILD_TABLE" } else { "NORMAL_TABLE" };
     stables.chain(d.tables().iter().flat_map(|t| rows(t.name.to_string(), kind(t), &t.fields))).collect()
+}
+
+const TOPICS: &str = "topic_name VARCHAR(192), db_name VARCHAR(64), create_time TIMESTAMP, sql VARCHAR(1024), meta VARCHAR(4), \
+    type VARCHAR(8)";
+
+fn topic(topic: &Topic) -> Row {
+    let meta = match topic.carries {
+        Carries::Data => "no",
+        Carries::Both => "yes",
+        Carries::Meta => "only",
+    };
+    let kind = match topic.reads {
+        Reads::Query(_) => "column",
+        Reads::Database => "db",
+        Reads::Stable(..) => "stable",
+    };
+    vec![txt(&*topic.name), txt(&*topic.database), Value::Time(topic.created), txt(&*topic.sql), txt(meta), txt(kind)]
 }
 
 /// The columns of `SHOW VGROUPS` (recorded), which are those of `ins_vgroups`.

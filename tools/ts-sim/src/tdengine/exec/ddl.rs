@@ -1,16 +1,14 @@
 //! CREATE, DROP, DELETE.
 
-use std::sync::Arc;
-
 use super::super::convert;
 use super::super::sql::ast::{Expr, Statement, TableName};
 use super::super::sql::error::SqlError;
-use super::super::store::{Database, Store};
+use super::super::store::{Database, Store, Table};
 use super::super::time::Zone;
 use super::super::types::Field;
 use super::bind::Scope;
 use super::expr::{Part, Row};
-use super::{Engine, insert, window};
+use super::{Engine, alter, insert, topic, window};
 use crate::args::Precision;
 
 /// Carries out one statement; the number of rows that it changed.
@@ -58,7 +56,15 @@ pub fn run(
                 insert::create_child(database, &child.name.table, &child.using, zone, uid)?;
             }
         }
+        Statement::Alter(statement) => alter::alter(engine, store, session, zone, &statement)?,
+        Statement::CreateTopic { name, if_not_exists, carries, of, sql } => {
+            topic::create(engine, store, session, &name, if_not_exists, carries, of, sql)?;
+        }
+        Statement::DropTopic { name, if_exists, force } => topic::drop(store, &name, if_exists, force)?,
         Statement::DropDatabase { name, if_exists } => {
+            if store.topics.iter().any(|t| t.database == name) {
+                return Err(SqlError::new(0x03ED, "Topic must be dropped first"));
+            }
             if !store.drop_database(&name) && !if_exists {
                 return Err(SqlError::no_database());
             }
@@ -139,29 +145,18 @@ fn delete(
     if split.by_row.is_some() {
         return Err(SqlError::new(0x2658, "Only tag or the first column conditions are allowed in DELETE"));
     }
-    let targets: Vec<String> = match database.stable(&name.table) {
-        Some(stable) => database.children(&stable.name.clone()).map(|t| t.name.to_string()).collect(),
-        None => vec![name.table.clone()],
+    let part = |t: &Table| Part {
+        name: t.name.clone(),
+        tags: t.tags.clone(),
+        rows: t.rows.clone(),
+        range: 0..0,
+        sorted: true,
     };
-    let mut removed = 0;
-    for target in targets {
-        let Some(table) = database.table_mut(&target) else { continue };
-        let part = Part {
-            name: table.name.clone(),
-            tags: table.tags.clone(),
-            rows: table.rows.clone(),
-            range: 0..0,
-            sorted: true,
-        };
-        if split.by_table.iter().any(|c| c.truth(Row::Table(&part, 0)) != Some(true)) {
-            continue;
-        }
-        drop(part);
-        let range = table.rows.range(split.from, split.to);
-        removed += range.len() as u64;
-        if !range.is_empty() {
-            Arc::make_mut(&mut table.rows).remove(&range);
-        }
-    }
-    Ok(removed)
+    let meets = |t: &Table| split.by_table.iter().all(|c| c.truth(Row::Table(&part(t), 0)) == Some(true));
+    let tables: Vec<&Table> = match database.stable(&name.table) {
+        Some(stable) => database.children(&stable.name).collect(),
+        None => database.table(&name.table).into_iter().collect(),
+    };
+    let targets: Vec<String> = tables.into_iter().filter(|t| meets(t)).map(|t| t.name.to_string()).collect();
+    Ok(database.delete_rows(&name.table, &targets, split.from, split.to))
 }

@@ -1,7 +1,5 @@
 //! INSERT.
 
-use std::sync::Arc;
-
 use super::super::convert::{self, Literal, Refusal};
 use super::super::sql::ast::{Given, GivenValue, InsertInto, Using};
 use super::super::sql::error::SqlError;
@@ -22,18 +20,20 @@ pub fn insert(
     tables: &[InsertInto],
 ) -> Result<u64, SqlError> {
     let mut batches = Vec::new();
+    let mut created = Vec::new();
     for into in tables {
         let uid = store.next_uid();
         let database = database_mut(store, &into.table, session)?;
         let name = into.table.table.clone();
         if database.stable(&name).is_some() {
-            by_tbname(store, session, zone, into, &mut batches)?;
+            by_tbname(store, session, zone, into, &mut batches, &mut created)?;
             continue;
         }
         if let Some(using) = &into.using
             && database.table(&name).is_none()
         {
             create_child(database, &name, using, zone, uid)?;
+            created.push((database.name.clone(), name.clone()));
         }
         let table = database.table(&name).ok_or_else(SqlError::table_missing)?;
         let targets = columns(&table.fields, into.columns.as_deref())?;
@@ -51,11 +51,12 @@ pub fn insert(
     }
     let mut written = 0;
     for (database, table, rows) in batches {
-        let Some(table) = store.database_mut(&database).and_then(|d| d.table_mut(&table)) else { continue };
-        let stored = Arc::make_mut(&mut table.rows);
-        for row in rows {
-            stored.upsert(&row);
-            written += 1;
+        let made = created.iter().position(|(d, t)| *d == database && *t == table);
+        if let Some(made) = made {
+            created.swap_remove(made);
+        }
+        if let Some(database) = store.database_mut(&database) {
+            written += database.write(&table, &rows, made.is_some());
         }
     }
     Ok(written)
@@ -70,6 +71,7 @@ fn by_tbname(
     zone: Zone,
     into: &InsertInto,
     batches: &mut Vec<Batch>,
+    created: &mut Vec<(String, String)>,
 ) -> Result<(), SqlError> {
     let names =
         into.columns.as_deref().ok_or_else(|| SqlError::insert(&into.table.table, "(tbname, ...) is expected"))?;
@@ -103,6 +105,7 @@ fn by_tbname(
         check_row(&row, &stable.fields, database)?;
         if database.table(&child).is_none() {
             database.add_table(&child, Some(stable.clone()), stable.fields.clone(), tags, uid);
+            created.push((database.name.clone(), child.clone()));
         }
         batches.push((database.name.clone(), child, vec![row]));
     }

@@ -1,6 +1,7 @@
 //! Statements carried out on the store.
 
 mod aggregate;
+mod alter;
 mod bind;
 mod catalog;
 mod ddl;
@@ -10,6 +11,7 @@ mod scan;
 mod select;
 mod show;
 mod source;
+pub mod topic;
 mod window;
 mod write;
 

@@ -28,6 +28,11 @@ pub fn select(context: &Context<'_>, select: &Select) -> Result<ResultSet, SqlEr
         Some(From::Table(name)) => Source::table(context, name)?,
         Some(From::Select(inner)) => inner_query(context, inner)?,
     };
+    over(context, select, &source)
+}
+
+/// Plans the statement on given rows, whatever its FROM says.
+pub fn over(context: &Context<'_>, select: &Select, source: &Source) -> Result<ResultSet, SqlError> {
     let scope = Scope {
         columns: &source.columns,
         tags: &source.tags,
@@ -37,14 +42,14 @@ pub fn select(context: &Context<'_>, select: &Select) -> Result<ResultSet, SqlEr
         server_version: context.engine.version.text(),
         database: context.database,
     };
-    let items = expand(select, &source)?;
-    let plan = Plan { select, source: &source, scope: &scope, block_rows: context.engine.block_rows };
+    let items = expand(select, source)?;
+    let plan = Plan { select, source, scope: &scope, block_rows: context.engine.block_rows };
     let (fields, cursor) = if is_grouped(select, &items) { plan.grouped(&items)? } else { plan.rows(context, &items)? };
     Ok(ResultSet { fields, precision: source.precision, cursor })
 }
 
 /// `*` becomes all columns and tags; `first(*)` and its like one call for each column.
-fn expand(select: &Select, source: &Source) -> Result<Vec<(Expr, String)>, SqlError> {
+pub fn expand(select: &Select, source: &Source) -> Result<Vec<(Expr, String)>, SqlError> {
     let mut items = Vec::new();
     for item in &select.items {
         match item {
@@ -65,7 +70,8 @@ fn expand(select: &Select, source: &Source) -> Result<Vec<(Expr, String)>, SqlEr
     if items.is_empty() { Err(SqlError::incomplete()) } else { Ok(items) }
 }
 
-fn is_grouped(select: &Select, items: &[(Expr, String)]) -> bool {
+/// True when rows are made of groups.
+pub fn is_grouped(select: &Select, items: &[(Expr, String)]) -> bool {
     select.distinct
         || (!select.keys.is_empty() && !select.partition)
         || items.iter().any(|(expr, _)| has_aggregate(expr))

@@ -104,6 +104,10 @@ pub fn show(context: &Context<'_>, show: &Show) -> Result<ResultSet, SqlError> {
         Show::CreateStable(name) => create(context, name, true),
         Show::CreateTable(name) => create(context, name, false),
         Show::TableTags(name) => table_tags(context, name),
+        Show::Topics => {
+            let rows = context.store.topics.iter().map(|t| vec![txt(&*t.name)]).collect();
+            Ok(values(fields("topic_name VARCHAR(192)"), rows))
+        }
         Show::Fixed(what) => Ok(fixed(context, what)),
     }
 }
@@ -258,7 +262,6 @@ fn table_tags(context: &Context<'_>, name: &TableName) -> Result<ResultSet, SqlE
 /// Lists that are always empty, or describe the one user, node and licence.
 fn fixed(context: &Context<'_>, what: &str) -> ResultSet {
     let (columns, rows): (&str, Vec<Row>) = match what {
-        "topics" => ("topic_name VARCHAR(192)", Vec::new()),
         "streams" => ("stream_name VARCHAR(192)", Vec::new()),
         "users" => {
             let row = vec![

@@ -73,19 +73,16 @@ fn full_row<'a>(
 fn store_rows(store: &mut Store, part: &TableRows) -> Result<u64, SqlError> {
     let uid = store.next_uid();
     let database = store.database_mut(&part.database).ok_or_else(SqlError::no_database)?;
-    if let (_, Some(stable)) = target(database, part)? {
-        let stable = stable.clone();
+    let (fields, stable) = target(database, part)?;
+    let (width, stable) = (fields.len(), stable.cloned());
+    let created = stable.is_some();
+    if let Some(stable) = stable {
         let mut tags = part.child_of.as_ref().map(|(_, tags)| tags.clone()).unwrap_or_default();
         tags.resize(stable.tags.len(), Value::Null);
         database.add_table(&part.table, Some(stable.clone()), stable.fields.clone(), tags, uid);
     }
-    let table = database.table_mut(&part.table).ok_or_else(SqlError::table_missing)?;
-    let width = table.fields.len();
-    let rows = Arc::make_mut(&mut table.rows);
-    for given in &part.rows {
-        rows.upsert(&full_row(given, &part.columns, width)?);
-    }
-    Ok(part.rows.len() as u64)
+    let rows = part.rows.iter().map(|given| full_row(given, &part.columns, width)).collect::<Result<Vec<_>, _>>()?;
+    Ok(database.write(&part.table, &rows, created))
 }
 
 /// A value that must be short enough for its column; too long ones are invalid parameters (by the server's sources).

@@ -70,10 +70,9 @@ pub fn write(store: &mut Store, request: &Request<'_>, mut points: Vec<Point>) -
     }
     let mut seen = HashSet::new();
     for ((stable, time, row, tags), name) in rows.into_iter().zip(names) {
-        child(store, request, &name, stable, &tags)?;
-        let table = store.database_mut(request.database).and_then(|d| d.table_mut(&name));
-        if let Some(table) = table {
-            Arc::make_mut(&mut table.rows).upsert(&row);
+        let created = child(store, request, &name, stable, &tags)?;
+        if let Some(database) = store.database_mut(request.database) {
+            database.write(&name, &[row], created);
         }
         seen.insert((name, time));
     }
@@ -238,17 +237,17 @@ fn check_text(item: &Item) -> Result<(), SqlError> {
     }
 }
 
-/// Makes the table of the name when there is none; the tags of one that exists stay.
+/// Makes the table of the name when there is none, and says so; the tags of one that exists stay.
 fn child(
     store: &mut Store,
     request: &Request<'_>,
     name: &str,
     stable: &Arc<Stable>,
     items: &[Item],
-) -> Result<(), SqlError> {
+) -> Result<bool, SqlError> {
     if let Some(table) = store.database(request.database).and_then(|d| d.table(name)) {
         return match &table.stable {
-            Some(own) if own.name == stable.name => Ok(()),
+            Some(own) if own.name == stable.name => Ok(false),
             _ => Err(SqlError::new(0x0603, "Table already exists")),
         };
     }
@@ -260,7 +259,7 @@ fn child(
         let table = database.add_table(name, Some(stable.clone()), stable.fields.clone(), tags, uid);
         table.ttl = request.ttl;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The name of a point's table: the value of the named tag, which is then no tag any more, or `t_` and the MD5 of

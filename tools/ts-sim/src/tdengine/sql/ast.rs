@@ -1,6 +1,7 @@
 //! Statements as trees.
 
 use super::super::convert::Literal;
+use super::super::topic::Carries;
 use super::super::types::{Field, Type};
 use crate::args::Precision;
 
@@ -43,6 +44,19 @@ pub enum Statement {
         tables: Vec<(TableName, bool)>,
         stable: bool,
     },
+    Alter(Alter),
+    CreateTopic {
+        name: String,
+        if_not_exists: bool,
+        carries: Carries,
+        of: TopicOf,
+        sql: String,
+    },
+    DropTopic {
+        name: String,
+        if_exists: bool,
+        force: bool,
+    },
     Delete {
         table: TableName,
         condition: Option<Expr>,
@@ -50,6 +64,46 @@ pub enum Statement {
     Use(String),
     Describe(TableName),
     Show(Show),
+}
+
+/// `ALTER TABLE name ..`
+#[derive(Debug, Clone, PartialEq)]
+pub struct Alter {
+    pub name: TableName,
+    pub what: AlterWhat,
+    /// The whole statement.
+    pub sql: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum AlterWhat {
+    Add {
+        tag: bool,
+        field: Field,
+    },
+    /// A longer type.
+    Modify {
+        tag: bool,
+        field: Field,
+    },
+    Drop {
+        tag: bool,
+        name: String,
+    },
+    RenameTag {
+        from: String,
+        to: String,
+    },
+    SetTag(String, Given),
+}
+
+/// What a topic reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TopicOf {
+    Select(Box<Select>),
+    Database(String),
+    /// With a condition on tags.
+    Stable(TableName, Option<Expr>),
 }
 
 /// `CREATE TABLE child USING stable (names) TAGS (values)`.
@@ -180,6 +234,7 @@ pub enum Show {
     CreateStable(TableName),
     CreateTable(TableName),
     TableTags(TableName),
-    /// SHOW of objects that a simulator never has (topics, streams) or has one of (users, dnodes, grants).
+    Topics,
+    /// SHOW of objects that a simulator never has (streams) or has one of (users, dnodes, grants).
     Fixed(String),
 }

@@ -7,12 +7,18 @@ use super::expr::{expr, type_name};
 use super::insert::using;
 use super::parser::Parser;
 use super::token::Token;
+use super::topic;
 use crate::args::Precision;
 
 /// From the word CREATE on.
 pub fn create(p: &mut Parser<'_>) -> Result<Statement, SqlError> {
+    let start = p.start();
     p.advance()?;
     match p.keyword().as_deref() {
+        Some("topic") => {
+            p.advance()?;
+            topic::create(p, start)
+        }
         Some("database") => create_database(p),
         Some("stable") => {
             p.advance()?;
@@ -171,6 +177,10 @@ pub fn drop(p: &mut Parser<'_>) -> Result<Statement, SqlError> {
             p.advance()?;
             let if_exists = p.accept_if(false)?;
             Ok(Statement::DropDatabase { name: p.name()?, if_exists })
+        }
+        "topic" => {
+            p.advance()?;
+            topic::drop(p)
         }
         "table" | "stable" => {
             p.advance()?;

@@ -1,6 +1,7 @@
 //! SQL: tokens, statements, and the parsers between them. What is not understood here is a syntax error, as on a server
 //! that is older than the client.
 
+pub mod alter;
 pub mod ast;
 pub mod ddl;
 pub mod error;
@@ -11,6 +12,7 @@ pub mod prepared;
 pub mod select;
 pub mod show;
 pub mod token;
+pub mod topic;
 
 use ast::Statement;
 use error::SqlError;
@@ -24,6 +26,7 @@ pub fn parse(sql: &str) -> Result<Statement, SqlError> {
         Some("insert") => Statement::Insert(insert::insert(&mut parser)?),
         Some("create") => ddl::create(&mut parser)?,
         Some("drop") => ddl::drop(&mut parser)?,
+        Some("alter") => alter::alter(&mut parser)?,
         Some("delete") => ddl::delete(&mut parser)?,
         Some("use") => {
             parser.advance()?;

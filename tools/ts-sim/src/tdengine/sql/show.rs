@@ -28,7 +28,8 @@ pub fn show(p: &mut Parser<'_>) -> Result<Statement, SqlError> {
             let table = if p.accept("from")? { TableName { database: Some(p.name()?), ..table } } else { table };
             Show::TableTags(table)
         }
-        "topics" | "streams" | "users" | "dnodes" | "grants" if database.is_none() => Show::Fixed(what),
+        "topics" if database.is_none() => Show::Topics,
+        "streams" | "users" | "dnodes" | "grants" if database.is_none() => Show::Fixed(what),
         _ => return Err(here),
     };
     Ok(Statement::Show(show))
