@@ -323,6 +323,36 @@ fn later() -> (testkit::tempfile::TempDir, Sim) {
     (keep, sim)
 }
 
+/// The handshakes of the recorded WebSockets, each with its own key. The Rust client's connection ends there.
+#[test]
+fn recorded_handshakes_repeat() {
+    let (_keep, sim) = later();
+    let names = ["rust_taos.c1", "wsquery.c1", "wsquery.c2", "wsstmt.c1", "wsstmt.c2", "wsstmt2.c1", "wssml.c1"];
+    for name in names {
+        let read = |direction: &str| std::fs::read(wire(&format!("tcp/{name}.{direction}"))).unwrap();
+        let (request, recorded) = (split(&read("c2s")).0, split(&read("s2c")).0);
+        let mut stream = TcpStream::connect(&sim.host).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut reply = Vec::new();
+        while !reply.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte).unwrap();
+            reply.push(byte[0]);
+        }
+        let reply = String::from_utf8(reply).unwrap();
+        assert_eq!(reply.lines().next(), recorded.lines().next(), "{name}");
+        let headers = |head: &str| {
+            let lines = head.lines().skip(1).filter_map(|l| l.split_once(": "));
+            let mut lines: Vec<_> = lines.map(|(name, value)| (name.to_ascii_lowercase(), value.to_string())).collect();
+            lines.retain(|(name, _)| name != "date");
+            lines.sort();
+            lines
+        };
+        assert_eq!(headers(&reply), headers(&recorded), "{name}");
+    }
+}
+
 /// The requests of taospy, which asks for gzip: even errors are compressed.
 #[test]
 fn recorded_requests_of_the_python_rest_client_repeat() {
