@@ -3,13 +3,16 @@
 //! A reply is one JSON object. Everything but `data` is small and kept; the rows of `data` are handed out one at a time.
 //! The number after `"rows":` comes last, so a body without it was cut, however valid its beginning looks.
 
-use crate::build::Cell;
+use crate::build::{Builder, Cell};
+use crate::types::Type;
 use fault::{Error, Kind, Result};
 use serde_json::Value;
 use std::io::Read;
 
 /// The largest part before and after the rows.
 const ENVELOPE: usize = 16 << 20;
+/// What is read at once; rows are cut out of it.
+const BLOCK: usize = 256 << 10;
 /// The largest row: 4,096 columns, each escaped.
 const ROW: usize = 64 << 20;
 
@@ -17,8 +20,11 @@ const ROW: usize = 64 << 20;
 pub struct Body<R> {
     input: R,
     buffer: Vec<u8>,
+    /// What was read and not yet used: `buffer[at..end]`.
     at: usize,
+    end: usize,
     ended: bool,
+    scratch: Vec<u8>,
     /// What was said before the rows.
     pub head: Envelope,
     rows: u64,
@@ -54,8 +60,10 @@ impl<R: Read> Body<R> {
     pub fn open(input: R) -> Result<Body<R>> {
         let mut body = Body {
             input,
-            buffer: Vec::with_capacity(64 << 10),
+            buffer: vec![0; BLOCK],
             at: 0,
+            end: 0,
+            scratch: Vec::new(),
             ended: false,
             head: Envelope::default(),
             rows: 0,
@@ -72,12 +80,44 @@ impl<R: Read> Body<R> {
                     format!("the server said only: {}", fault::excerpt(text.as_bytes())),
                 ));
             }
-            Some(_) => return Err(strange(fault::excerpt(&body.buffer[body.at..]))),
+            Some(_) => return Err(strange(fault::excerpt(body.unused()))),
             None => return Err(cut("it is empty")),
         }
         body.at += 1;
         body.members()?;
         Ok(body)
+    }
+
+    /// What was read and not yet used.
+    fn unused(&self) -> &[u8] {
+        self.buffer.get(self.at..self.end).unwrap_or_default()
+    }
+
+    /// Adds rows that are in the buffer as a whole and spelled as usual, until there are `most` or another `bytes` bytes
+    /// were used. Gives the bytes that were used; whatever comes then is for [`Body::next_row`].
+    pub(crate) fn scan(&mut self, builders: &mut [Builder], len: &mut usize, most: usize, bytes: usize) -> usize {
+        let mut at = 0;
+        if self.in_rows && !builders.is_empty() {
+            let unused = self.buffer.get(self.at..self.end).unwrap_or_default();
+            while *len < most && at < bytes {
+                let start = match unused.get(at..) {
+                    Some([b',', b'[', ..]) => at + 2,
+                    Some([b'[', ..]) => at + 1,
+                    _ => break,
+                };
+                match scan_row(unused.get(start..).unwrap_or_default(), builders, &mut self.scratch) {
+                    Some(taken) => at = start + taken,
+                    None => {
+                        builders.iter_mut().for_each(|builder| builder.truncate(*len));
+                        break;
+                    }
+                }
+                *len += 1;
+                self.rows += 1;
+            }
+        }
+        self.at += at;
+        at
     }
 
     /// Rows handed out so far.
@@ -114,7 +154,7 @@ impl<R: Read> Body<R> {
                     None => Err(cut("the number of rows is missing")),
                 }
             }
-            Some(_) => Err(strange(format!("row {}: {}", self.rows + 1, fault::excerpt(&self.buffer[self.at..])))),
+            Some(_) => Err(strange(format!("row {}: {}", self.rows + 1, fault::excerpt(self.unused())))),
             None => Err(cut(&format!("after {} rows", self.rows))),
         }
     }
@@ -143,7 +183,7 @@ impl<R: Read> Body<R> {
                     let raw = self.value(ENVELOPE)?;
                     self.member(&key, &raw)?;
                 }
-                Some(_) => return Err(strange(fault::excerpt(&self.buffer[self.at..]))),
+                Some(_) => return Err(strange(fault::excerpt(self.unused()))),
                 None => return Err(cut("its end is missing")),
             }
         }
@@ -166,7 +206,7 @@ impl<R: Read> Body<R> {
     /// The next byte that is no white space, not consumed; `None` at the end.
     fn next_byte(&mut self) -> Result<Option<u8>> {
         loop {
-            while let Some(byte) = self.buffer.get(self.at) {
+            while let Some(byte) = self.unused().first() {
                 if !byte.is_ascii_whitespace() {
                     return Ok(Some(*byte));
                 }
@@ -184,13 +224,16 @@ impl<R: Read> Body<R> {
             return Ok(false);
         }
         if self.at > 0 {
-            self.buffer.drain(..self.at);
+            self.buffer.copy_within(self.at..self.end, 0);
+            self.end -= self.at;
             self.at = 0;
         }
-        let old = self.buffer.len();
-        self.buffer.resize(old + (64 << 10), 0);
+        if self.buffer.len() < self.end + BLOCK / 4 {
+            // A row larger than the buffer.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
         let read = loop {
-            match self.input.read(&mut self.buffer[old..]) {
+            match self.input.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 other => break other,
             }
@@ -198,12 +241,11 @@ impl<R: Read> Body<R> {
         let read = match read {
             Ok(read) => read,
             Err(error) => {
-                self.buffer.truncate(old);
                 let own = Error::io("cannot read the reply", error);
                 return Err(if own.kind() == Kind::LocalIo { own.with_kind(Kind::Source) } else { own });
             }
         };
-        self.buffer.truncate(old + read);
+        self.end += read;
         self.ended = read == 0;
         Ok(read > 0)
     }
@@ -221,7 +263,7 @@ impl<R: Read> Body<R> {
         let mut scan = Scan::default();
         let mut seen = 0;
         loop {
-            if let Some(length) = scan.run(&self.buffer[self.at..], &mut seen) {
+            if let Some(length) = scan.run(self.unused(), &mut seen) {
                 return Ok(length);
             }
             if seen > cap {
@@ -279,6 +321,36 @@ impl Scan {
     }
 }
 
+/// Adds the row that `json` begins with, behind its bracket; the bytes up to behind the other bracket. `None`: it is
+/// not there as a whole, or not spelled as usual; some of its cells may have been added.
+fn scan_row(json: &[u8], builders: &mut [Builder], scratch: &mut Vec<u8>) -> Option<usize> {
+    let mut at = 0;
+    let last = builders.len() - 1;
+    for (index, builder) in builders.iter_mut().enumerate() {
+        let rest = json.get(at..)?;
+        at += match builder.scan(rest) {
+            Some(taken) => taken,
+            None => {
+                let mut seen = 0;
+                let length = Scan::default().run(rest, &mut seen)?;
+                let raw = rest.get(..length)?;
+                if raw.trim_ascii().len() < length {
+                    return None;
+                }
+                let is_json = builder.column().kind == Type::Json;
+                builder.append(cell(raw, is_json, scratch).ok()?).ok()?;
+                length
+            }
+        };
+        let end = if index == last { b']' } else { b',' };
+        if json.get(at) != Some(&end) {
+            return None;
+        }
+        at += 1;
+    }
+    Some(at)
+}
+
 /// Takes the cells of a row apart, and gives each with its index to `each`. `json` says which columns are kept as JSON
 /// text. `scratch` holds unescaped text between calls.
 pub fn cells(
@@ -297,23 +369,7 @@ pub fn cells(
         let mut seen = 0;
         let length = Scan::default().run(rest, &mut seen).unwrap_or(rest.len());
         let (raw, after) = rest.split_at(length);
-        let raw = raw.trim_ascii_end();
-        let cell = match raw {
-            b"null" => Cell::Null,
-            _ if json(index) => Cell::Json(raw),
-            b"true" => Cell::Bool(true),
-            b"false" => Cell::Bool(false),
-            [b'"', inner @ .., b'"'] => {
-                if inner.contains(&b'\\') {
-                    unescape(inner, scratch)?;
-                    Cell::Text(scratch)
-                } else {
-                    Cell::Text(inner)
-                }
-            }
-            _ => Cell::Number(std::str::from_utf8(raw).map_err(strange)?),
-        };
-        each(index, cell)?;
+        each(index, cell(raw.trim_ascii_end(), json(index), scratch)?)?;
         index += 1;
         rest = after.trim_ascii_start();
         match rest.split_first() {
@@ -322,6 +378,25 @@ pub fn cells(
             Some(_) => return Err(strange(fault::excerpt(rest))),
         }
     }
+}
+
+/// What a JSON value is. `json`: it is kept as it stands.
+fn cell<'a>(raw: &'a [u8], json: bool, scratch: &'a mut Vec<u8>) -> Result<Cell<'a>> {
+    Ok(match raw {
+        b"null" => Cell::Null,
+        _ if json => Cell::Json(raw),
+        b"true" => Cell::Bool(true),
+        b"false" => Cell::Bool(false),
+        [b'"', inner @ .., b'"'] => {
+            if inner.contains(&b'\\') {
+                unescape(inner, scratch)?;
+                Cell::Text(scratch)
+            } else {
+                Cell::Text(inner)
+            }
+        }
+        _ => Cell::Number(std::str::from_utf8(raw).map_err(strange)?),
+    })
 }
 
 /// JSON's escapes. Text that is UTF-8 goes through the library; other bytes (1.4) through the rules by hand.

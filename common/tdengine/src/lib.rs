@@ -8,6 +8,7 @@ pub mod block;
 pub mod block2;
 pub mod build;
 pub mod catalog;
+mod cell_scan;
 pub mod client;
 pub mod connector;
 pub mod json;
@@ -19,6 +20,7 @@ pub mod sql;
 pub mod types;
 pub mod value;
 pub mod version;
+mod words;
 pub mod ws;
 
 pub use client::{Client, Config, Results};

@@ -177,6 +177,11 @@ impl<R: Read> Stream<R> {
             len += 1;
         }
         while len < BATCH_ROWS && bytes < BATCH_BYTES {
+            bytes += body.scan(builders, &mut len, BATCH_ROWS, BATCH_BYTES.saturating_sub(bytes));
+            if len >= BATCH_ROWS || bytes >= BATCH_BYTES {
+                break;
+            }
+            // What the scanner left: a row at the end of what was read, or one that is spelled unusually.
             let number = body.rows() + 1;
             match body.next_row()? {
                 None => {
