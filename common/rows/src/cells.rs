@@ -2,6 +2,8 @@
 
 use crate::instant::Printer;
 use crate::number;
+use crate::pen::Pen;
+use crate::shortest::Decimals;
 use crate::time::Unit;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -34,6 +36,31 @@ pub(crate) enum Values<'a> {
     /// Keys into a dictionary.
     Dictionary(&'a [i32], &'a StringArray),
     Binary(&'a BinaryArray),
+}
+
+impl Values<'_> {
+    /// Writes an integer, a float or a boolean; `None` if the column has another type or no such row.
+    #[inline(always)]
+    pub fn put_number(&self, pen: &mut Pen<'_>, row: usize, decimals: &mut Decimals) -> Option<()> {
+        match self {
+            Values::Bool(v) if row < v.len() => {
+                let text = if v.value(row) { b"true\0\0\0\0" } else { b"false\0\0\0" };
+                pen.put(text, 5 - usize::from(v.value(row)));
+            }
+            Values::I8(v) => pen.signed(i64::from(*v.get(row)?)),
+            Values::I16(v) => pen.signed(i64::from(*v.get(row)?)),
+            Values::I32(v) => pen.signed(i64::from(*v.get(row)?)),
+            Values::I64(v) => pen.signed(*v.get(row)?),
+            Values::U8(v) => pen.unsigned(u64::from(*v.get(row)?)),
+            Values::U16(v) => pen.unsigned(u64::from(*v.get(row)?)),
+            Values::U32(v) => pen.unsigned(u64::from(*v.get(row)?)),
+            Values::U64(v) => pen.unsigned(*v.get(row)?),
+            Values::F32(v) => decimals.float(pen, *v.get(row)?),
+            Values::F64(v) => decimals.double(pen, *v.get(row)?),
+            _ => return None,
+        }
+        Some(())
+    }
 }
 
 /// A column with its NULLs.

@@ -1,7 +1,9 @@
 //! CSV out. Cells are written into one buffer, texts quoted where they must be; floats are the shortest text that
-//! reads back to the same value, always with a point or an exponent (`54.0`).
+//! reads back to the same value, always with a point or an exponent (`54.0`). Most rows go the quick way
+//! ([`crate::csv_quick`]); here they are written cell by cell.
 
 use crate::cells::{Cell, Cells};
+use crate::csv_quick::Quick;
 use crate::csv_read::{check_delimiter, check_null};
 use crate::foreign::Foreign;
 use crate::header::Column;
@@ -19,6 +21,8 @@ pub struct CsvWriter<W: Write> {
     delimiter: u8,
     null: Option<Vec<u8>>,
     printers: Vec<Printer>,
+    /// Not where NULL has a text of its own, which values may be spelled like.
+    quick: Option<Quick>,
 }
 
 impl<W: Write> CsvWriter<W> {
@@ -39,6 +43,7 @@ impl<W: Write> CsvWriter<W> {
             delimiter: options.delimiter,
             null: options.null.clone(),
             printers: columns.iter().map(|_| Printer::default()).collect(),
+            quick: options.null.is_none().then(|| Quick::new(columns.len(), options.delimiter)),
         };
         if options.header != Header::None {
             let buffer = writer.out.buffer();
@@ -56,32 +61,53 @@ impl<W: Write> CsvWriter<W> {
     }
 }
 
+impl<W: Write> CsvWriter<W> {
+    /// One row, cell by cell.
+    fn row(&mut self, columns: &[Cells<'_>], row: usize) -> Result<()> {
+        let null = self.null.as_deref();
+        let out = self.out.buffer();
+        for (at, (cells, printer)) in columns.iter().zip(&mut self.printers).enumerate() {
+            if at > 0 {
+                out.push(self.delimiter);
+            }
+            let start = out.len();
+            match cells.write(row, printer, out) {
+                Cell::Null => out.extend_from_slice(null.unwrap_or_default()),
+                Cell::Text(text) => quote_if_needed(text, self.delimiter, null, out),
+                Cell::Written => {
+                    // A number that is spelled like NULL, or binary data without a byte.
+                    if out.len() == start || null.is_some_and(|null| null == &out[start..]) {
+                        out.insert(start, b'"');
+                        out.push(b'"');
+                    }
+                }
+            }
+        }
+        out.push(b'\n');
+        self.out.row_done()
+    }
+}
+
 impl<W: Write + Send> Writer for CsvWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = self.foreign.convert(batch)?;
         let columns = batch.columns().iter().map(Cells::new).collect::<Result<Vec<_>>>()?;
-        let null = self.null.as_deref();
-        for row in 0..batch.num_rows() {
-            let out = self.out.buffer();
-            for (at, (cells, printer)) in columns.iter().zip(&mut self.printers).enumerate() {
-                if at > 0 {
-                    out.push(self.delimiter);
-                }
-                let start = out.len();
-                match cells.write(row, printer, out) {
-                    Cell::Null => out.extend_from_slice(null.unwrap_or_default()),
-                    Cell::Text(text) => quote_if_needed(text, self.delimiter, null, out),
-                    Cell::Written => {
-                        // A number that is spelled like NULL, or binary data without a byte.
-                        if out.len() == start || null.is_some_and(|null| null == &out[start..]) {
-                            out.insert(start, b'"');
-                            out.push(b'"');
-                        }
-                    }
+        if let Some(quick) = &mut self.quick {
+            quick.prepare(&columns);
+        }
+        let mut row = 0;
+        while row < batch.num_rows() {
+            if let Some(quick) = &mut self.quick {
+                let done = quick.rows(&columns, row..batch.num_rows());
+                if done > 0 {
+                    self.out.buffer().extend_from_slice(quick.written());
+                    self.out.rows_done(done as u64)?;
+                    row += done;
+                    continue;
                 }
             }
-            out.push(b'\n');
-            self.out.row_done()?;
+            self.row(&columns, row)?;
+            row += 1;
         }
         self.out.write_out()
     }
@@ -112,7 +138,7 @@ pub fn row_text(batch: &RecordBatch, row: usize) -> Result<Vec<u8>> {
 
 /// Quotes what would be read as something else: nothing, NULL's text, delimiters, quotes, line ends, and a leading `#`
 /// (comments in csv2lp's grammar, and our end mark).
-fn quote_if_needed(text: &[u8], delimiter: u8, null: Option<&[u8]>, out: &mut Vec<u8>) {
+pub(crate) fn quote_if_needed(text: &[u8], delimiter: u8, null: Option<&[u8]>, out: &mut Vec<u8>) {
     let special = |b: &u8| *b == delimiter || matches!(b, b'"' | b'\n' | b'\r');
     let plain = match text.first() {
         None | Some(b'#') => false,

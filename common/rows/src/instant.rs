@@ -4,6 +4,7 @@
 //! Years outside 0000..=9999, which RFC 3339 cannot say but an `i64` can, are written as in ISO 8601 with a sign
 //! (`+292278994-08-17T07:12:55.807Z`).
 
+use crate::pen::{ASCII, Pen, digits};
 use crate::time::Unit;
 
 const DAY: i64 = 86_400;
@@ -52,7 +53,82 @@ impl Printer {
     }
 }
 
-fn pair(text: &mut [u8; 20], at: usize, value: i64) {
+/// Writes times on a page; remembers the last date and the last time, which consecutive rows often share.
+#[derive(Debug)]
+pub(crate) struct Stamps {
+    day: i64,
+    date: [u8; 32],
+    date_len: usize,
+    value: i64,
+    /// The time of day with its fraction and `Z`.
+    clock: [u8; 32],
+    clock_len: usize,
+}
+
+impl Default for Stamps {
+    fn default() -> Self {
+        Stamps { day: i64::MIN, date: [0; 32], date_len: 0, value: 0, clock: [0; 32], clock_len: 0 }
+    }
+}
+
+impl Stamps {
+    /// Appends `value` (in `unit` since the epoch; always the same unit) as [`Printer::print`] does.
+    #[inline(always)]
+    pub fn put(&mut self, pen: &mut Pen<'_>, value: i64, unit: Unit) {
+        if value != self.value || self.clock_len == 0 {
+            self.take(value, unit);
+        }
+        pen.put(&self.date, self.date_len);
+        pen.put(&self.clock, self.clock_len);
+    }
+
+    fn take(&mut self, value: i64, unit: Unit) {
+        // Divisors that the compiler knows.
+        let (seconds, fraction) = match unit {
+            Unit::S => (value, 0),
+            Unit::Ms => (value.div_euclid(1_000), value.rem_euclid(1_000)),
+            Unit::Us => (value.div_euclid(1_000_000), value.rem_euclid(1_000_000)),
+            Unit::Ns => (value.div_euclid(1_000_000_000), value.rem_euclid(1_000_000_000)),
+        };
+        let (day, second) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
+        if day != self.day {
+            let mut text = Vec::with_capacity(32);
+            date(day, &mut text);
+            // The longest is that of i64::MIN seconds: 19 bytes.
+            self.date.iter_mut().zip(&text).for_each(|(slot, byte)| *slot = *byte);
+            (self.day, self.date_len) = (day, text.len().min(32));
+        }
+        let mut clock = *b"T00:00:00.000000000Z\0\0\0\0\0\0\0\0\0\0\0\0";
+        pair(&mut clock, 1, second / 3600);
+        pair(&mut clock, 4, second / 60 % 60);
+        pair(&mut clock, 7, second % 60);
+        let eight = |n: i64| (digits(n as u32) | ASCII).to_le_bytes();
+        self.clock_len = match unit {
+            Unit::S => {
+                clock[9] = b'Z';
+                10
+            }
+            Unit::Ms => {
+                clock[10..18].copy_from_slice(&eight(fraction * 100_000));
+                clock[13] = b'Z';
+                14
+            }
+            Unit::Us => {
+                clock[10..18].copy_from_slice(&eight(fraction * 100));
+                clock[16] = b'Z';
+                17
+            }
+            Unit::Ns => {
+                clock[10..18].copy_from_slice(&eight(fraction / 10));
+                clock[18] = b'0' + (fraction % 10) as u8;
+                20
+            }
+        };
+        (self.clock, self.value) = (clock, value);
+    }
+}
+
+fn pair(text: &mut [u8], at: usize, value: i64) {
     text[at] = b'0' + (value / 10) as u8;
     text[at + 1] = b'0' + (value % 10) as u8;
 }
@@ -262,6 +338,17 @@ mod tests {
                 printer.print(value, UNITS[unit], &mut out);
                 prop_assert_eq!(parser.parse(&out, UNITS[unit]), Ok(value));
                 prop_assert_eq!(unit_of(&out), Some(UNITS[unit]));
+            }
+        }
+
+        #[test]
+        fn stamps_are_what_is_printed(value: i64, unit in 0usize..4, near in -2_000_000_000_000i64..4_000_000_000_000) {
+            let (mut stamps, mut page) = (Stamps::default(), crate::pen::page());
+            for value in [value, near, near, near + 1, near + 1_000, 0, -1, i64::MIN, i64::MAX] {
+                let mut pen = Pen::new(&mut page);
+                stamps.put(&mut pen, value, UNITS[unit]);
+                let len = pen.at();
+                prop_assert_eq!(std::str::from_utf8(&page[..len]).unwrap(), print(value, UNITS[unit]));
             }
         }
 

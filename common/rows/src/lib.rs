@@ -9,6 +9,7 @@ mod cells;
 pub mod column;
 pub mod compress;
 mod csv_index;
+mod csv_quick;
 mod csv_read;
 mod csv_rows;
 mod csv_split;

@@ -146,12 +146,13 @@ impl<'a> Pen<'a> {
 }
 
 const EIGHT: u64 = 100_000_000;
-const ASCII: u64 = 0x3030_3030_3030_3030;
+/// Added to [`digits`], it makes them text.
+pub(crate) const ASCII: u64 = 0x3030_3030_3030_3030;
 
 /// The eight digits of a number below 10^8, a byte each, the first in the lowest byte: halves, quarters and digits are
 /// taken apart side by side in one word.
 #[inline(always)]
-fn digits(n: u32) -> u64 {
+pub(crate) fn digits(n: u32) -> u64 {
     let halves = u64::from(n / 10_000) | u64::from(n % 10_000) << 32;
     let hundreds = (halves * 10_486 >> 20) & 0x0000_007F_0000_007F;
     let pairs = hundreds | (halves - 100 * hundreds) << 16;

@@ -317,7 +317,7 @@ impl Part {
             }
             values => {
                 self.prefix.put(pen);
-                number(pen, values, row, &mut self.decimals)
+                values.put_number(pen, row, &mut self.decimals).ok_or(Odd)
             }
         }
     }
@@ -336,12 +336,16 @@ impl Part {
         self.prefix.put(pen);
         let values = &cells.values;
         match values {
-            Values::F32(v) if v.get(row).is_some_and(|v| v.is_finite()) => number(pen, values, row, &mut self.decimals),
-            Values::F64(v) if v.get(row).is_some_and(|v| v.is_finite()) => number(pen, values, row, &mut self.decimals),
+            Values::F32(v) if v.get(row).is_some_and(|v| v.is_finite()) => {
+                values.put_number(pen, row, &mut self.decimals).ok_or(Odd)
+            }
+            Values::F64(v) if v.get(row).is_some_and(|v| v.is_finite()) => {
+                values.put_number(pen, row, &mut self.decimals).ok_or(Odd)
+            }
             Values::F32(_) | Values::F64(_) => Err(Odd),
-            Values::Bool(_) => number(pen, values, row, &mut self.decimals),
+            Values::Bool(_) => values.put_number(pen, row, &mut self.decimals).ok_or(Odd),
             Values::I8(_) | Values::I16(_) | Values::I32(_) | Values::I64(_) => {
-                number(pen, values, row, &mut self.decimals)?;
+                values.put_number(pen, row, &mut self.decimals).ok_or(Odd)?;
                 pen.byte(b'i');
                 Ok(())
             }
@@ -401,29 +405,6 @@ fn place<'a>(cells: &Cells<'_>, texts: &'a StringArray, row: usize) -> Option<(&
     };
     let offsets = texts.value_offsets();
     Some((texts, *offsets.get(row)? as usize, *offsets.get(row + 1)? as usize))
-}
-
-/// A value that is spelled alike in tags and fields, but for the suffix.
-#[inline(always)]
-fn number(pen: &mut Pen<'_>, values: &Values<'_>, row: usize, decimals: &mut Decimals) -> Done {
-    match values {
-        Values::Bool(v) if row < v.len() => {
-            let text = if v.value(row) { b"true\0\0\0\0" } else { b"false\0\0\0" };
-            pen.put(text, 5 - usize::from(v.value(row)));
-        }
-        Values::I8(v) => pen.signed(i64::from(*v.get(row).ok_or(Odd)?)),
-        Values::I16(v) => pen.signed(i64::from(*v.get(row).ok_or(Odd)?)),
-        Values::I32(v) => pen.signed(i64::from(*v.get(row).ok_or(Odd)?)),
-        Values::I64(v) => pen.signed(*v.get(row).ok_or(Odd)?),
-        Values::U8(v) => pen.unsigned(u64::from(*v.get(row).ok_or(Odd)?)),
-        Values::U16(v) => pen.unsigned(u64::from(*v.get(row).ok_or(Odd)?)),
-        Values::U32(v) => pen.unsigned(u64::from(*v.get(row).ok_or(Odd)?)),
-        Values::U64(v) => pen.unsigned(*v.get(row).ok_or(Odd)?),
-        Values::F32(v) => decimals.float(pen, *v.get(row).ok_or(Odd)?),
-        Values::F64(v) => decimals.double(pen, *v.get(row).ok_or(Odd)?),
-        _ => return Err(Odd),
-    }
-    Ok(())
 }
 
 /// An unsigned field, with the suffix that the options give it.
