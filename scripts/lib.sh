@@ -49,11 +49,11 @@ read_env() {
   done <"$file"
 }
 
-# wait_for FILE SECONDS: until a file has a first line.
+# wait_for FILE SECONDS [PID]: until a file has a first line; false when the time is over, or the process that makes it is.
 wait_for() {
-  local file=$1 end=$((SECONDS + $2))
+  local file=$1 end=$((SECONDS + $2)) maker=${3-$$}
   until [ -s "$file" ]; do
-    [ $SECONDS -lt "$end" ] || return 1
+    [ $SECONDS -lt "$end" ] && kill -0 "$maker" 2>/dev/null || return 1
     sleep 0.05
   done
 }
@@ -84,6 +84,6 @@ simulate() {
   rm -f "$scratch/$name.url"
   ts-sim "$@" --quiet --ready-file "$scratch/$name.url" >/dev/null 2>"$scratch/$name.log" <&0 &
   pids+=($!)
-  wait_for "$scratch/$name.url" 600 || die 70 "the simulator $name does not start: $(tail -n 3 "$scratch/$name.log")"
+  wait_for "$scratch/$name.url" 600 "${pids[-1]}" || die 70 "the simulator $name does not start: $(tail -n 3 "$scratch/$name.log")"
   url=$(cat "$scratch/$name.url")
 }

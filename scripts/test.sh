@@ -59,6 +59,7 @@ step "build" cargo build --workspace
 step "unit, tool and golden tests" cargo test --workspace --no-fail-fast
 if ! $quick; then
   step "release build" cargo build --workspace --release
+  step "instructions per row" scripts/bench/instructions.sh
   step "the edge data set, there and back" scripts/test/edge.sh sim
   step "the scripts of a migration" scripts/test/scripts.sh
   step "limits: memory and large inputs" scripts/test/limits.sh
