@@ -66,8 +66,8 @@ const ALTER_STABLE: u16 = 533;
 const DROP_STABLE: u16 = 535;
 const DELETE: u16 = 579;
 
-/// The flag of a column that is part of the key.
-const KEY_FLAG: u8 = 0x10;
+/// The flag of a column that is part of the key (1: has sums, 2: is indexed).
+const KEY_FLAG: u8 = 4;
 /// Flags of a set of tags.
 const TAG_JSON: u8 = 0x40;
 const TAG_LARGE: u8 = 0x20;

@@ -8,6 +8,7 @@ mod loading;
 mod recorded;
 mod recorded_sml;
 mod recorded_tmq;
+mod replayed;
 mod schemaless;
 mod statements;
 mod versions;
