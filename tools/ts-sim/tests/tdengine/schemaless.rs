@@ -155,3 +155,42 @@ fn faults_hit_the_chosen_writes() {
     let reply = ws.ask(insert);
     assert_eq!((&reply["code"], &reply["req_id"]), (&json!(0x0388), &json!(9)));
 }
+
+/// The rows that a subscription to everything in `d` gets, by table.
+fn subscribed(sim: &Sim) -> Vec<(String, u64)> {
+    let mut ws = Ws::open(sim, "/rest/tmq");
+    let args = json!({"user": "root", "password": "taosdata", "req_id": 1, "group_id": "g", "client_id": "c", "topics": ["t"],
+        "auto_commit": "false", "offset_reset": "earliest", "with_table_name": "true"});
+    assert_eq!(ws.ask(json!({"action": "subscribe", "args": args}))["code"], 0);
+    let mut tables = Vec::new();
+    loop {
+        let reply = ws.ask(json!({"action": "poll", "args": {"req_id": 2, "blocking_time": 200}}));
+        if reply["have_message"] != true {
+            tables.sort();
+            return tables;
+        }
+        let message = reply["message_id"].clone();
+        loop {
+            let block = ws.ask(json!({"action": "fetch", "args": {"req_id": 3, "message_id": message}}));
+            if block["completed"] == true {
+                break;
+            }
+            tables.push((block["table_name"].as_str().unwrap().to_string(), block["rows"].as_u64().unwrap()));
+            ws.0.send(tungstenite::Message::text(
+                json!({"action": "fetch_block", "args": {"req_id": 4, "message_id": message}}).to_string(),
+            ))
+            .unwrap();
+            assert!(ws.next().unwrap().is_binary());
+        }
+    }
+}
+
+#[test]
+fn subscriptions_get_what_was_written_before_and_after_them() {
+    let (_keep, sim) = start(&["--server-version", "3.3.6.0"]);
+    let path = format!("{WRITE}&precision=ms&table_name_key=dev");
+    assert_eq!(answer(&sim, &path, "m,dev=a v=1 1700000000000\nm,dev=b v=2 1700000000000").0, 204);
+    rows(&sim, "create topic t as database d");
+    assert_eq!(answer(&sim, &path, "m,dev=a v=3,w=4 1700000000001\nm,dev=a v=5 1700000000002").0, 204);
+    assert_eq!(subscribed(&sim), [("a".to_string(), 1), ("a".to_string(), 2), ("b".to_string(), 1)]);
+}

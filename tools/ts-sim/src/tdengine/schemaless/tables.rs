@@ -59,24 +59,41 @@ pub fn write(store: &mut Store, request: &Request<'_>, mut points: Vec<Point>) -
     }
     // Time units of the database, cut (recorded: ns into ms).
     let factor = 1_000_000_000 / database.precision.per_second();
-    let mut rows = Vec::with_capacity(points.len());
-    for point in points {
+    // The rows of every table, in the order of the tables' first appearance.
+    let mut parts: Vec<Part> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut seen = HashSet::new();
+    for (point, name) in points.into_iter().zip(names) {
         let time = point.time / factor;
         if !database.keeps(time) {
             return Err(SqlError::new(0x060B, "Timestamp data out of range"));
         }
         let Some(stable) = stables.get(&point.stable) else { continue };
-        rows.push((stable, time, row(stable, time, point.fields)?, point.tags));
-    }
-    let mut seen = HashSet::new();
-    for ((stable, time, row, tags), name) in rows.into_iter().zip(names) {
-        let created = child(store, request, &name, stable, &tags)?;
-        if let Some(database) = store.database_mut(request.database) {
-            database.write(&name, &[row], created);
+        let row = row(stable, time, point.fields)?;
+        let at = *places.entry(name.clone()).or_insert(parts.len());
+        if at == parts.len() {
+            point.tags.iter().try_for_each(check_text)?;
+            own(database, &name, stable)?;
+            parts.push(Part { name, stable: stable.clone(), tags: point.tags, rows: Vec::new() });
         }
-        seen.insert((name, time));
+        parts[at].rows.push(row);
+        seen.insert((at, time));
+    }
+    for part in parts {
+        let made = child(store, request, &part);
+        if let Some(database) = store.database_mut(request.database) {
+            database.write(&part.name, &part.rows, made);
+        }
     }
     Ok(seen.len() as u64)
+}
+
+/// The rows for one table, which is made with these tags when it is not there.
+struct Part {
+    name: String,
+    stable: Arc<Stable>,
+    tags: Vec<Item>,
+    rows: Vec<Vec<Option<Value<'static>>>>,
 }
 
 impl Shape {
@@ -237,29 +254,27 @@ fn check_text(item: &Item) -> Result<(), SqlError> {
     }
 }
 
-/// Makes the table of the name when there is none, and says so; the tags of one that exists stay.
-fn child(
-    store: &mut Store,
-    request: &Request<'_>,
-    name: &str,
-    stable: &Arc<Stable>,
-    items: &[Item],
-) -> Result<bool, SqlError> {
-    if let Some(table) = store.database(request.database).and_then(|d| d.table(name)) {
-        return match &table.stable {
-            Some(own) if own.name == stable.name => Ok(false),
-            _ => Err(SqlError::new(0x0603, "Table already exists")),
-        };
+/// A table of the name must be one of the super table.
+fn own(database: &Database, name: &str, stable: &Stable) -> Result<(), SqlError> {
+    match database.table(name).map(|t| t.stable.as_ref()) {
+        None => Ok(()),
+        Some(Some(own)) if own.name == stable.name => Ok(()),
+        Some(_) => Err(SqlError::new(0x0603, "Table already exists")),
     }
-    items.iter().try_for_each(check_text)?;
-    let value = |tag: &Field| items.iter().find(|i| i.name == tag.name).map_or(Value::Null, |i| i.value.clone());
-    let tags = stable.tags.iter().map(value).collect();
+}
+
+/// Makes the table when there is none; the tags of one that exists stay. True when it was made.
+fn child(store: &mut Store, request: &Request<'_>, part: &Part) -> bool {
+    if store.database(request.database).is_none_or(|d| d.table(&part.name).is_some()) {
+        return false;
+    }
+    let value = |tag: &Field| part.tags.iter().find(|i| i.name == tag.name).map_or(Value::Null, |i| i.value.clone());
+    let (stable, tags) = (part.stable.clone(), part.stable.tags.iter().map(value).collect());
     let uid = store.next_uid();
-    if let Some(database) = store.database_mut(request.database) {
-        let table = database.add_table(name, Some(stable.clone()), stable.fields.clone(), tags, uid);
-        table.ttl = request.ttl;
-    }
-    Ok(true)
+    let Some(database) = store.database_mut(request.database) else { return false };
+    let fields = stable.fields.clone();
+    database.add_table(&part.name, Some(stable), fields, tags, uid).ttl = request.ttl;
+    true
 }
 
 /// The name of a point's table: the value of the named tag, which is then no tag any more, or `t_` and the MD5 of
