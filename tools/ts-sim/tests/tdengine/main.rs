@@ -11,5 +11,6 @@ mod recorded_tmq;
 mod replayed;
 mod schemaless;
 mod statements;
+mod subscriptions;
 mod versions;
 mod written;

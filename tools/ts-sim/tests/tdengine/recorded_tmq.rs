@@ -9,6 +9,7 @@ use testkit::Sim;
 use tungstenite::Message;
 
 use crate::client::{Ws, wire};
+use crate::recorded::frames;
 
 fn start() -> Sim {
     let setup = wire("tmq_setup.sql").to_string_lossy().into_owned();
@@ -182,9 +183,12 @@ fn messages(ws: &mut Ws, run: &[Vec<Pair>]) {
 
 /// Holds one recorded conversation again; the number of its pairs.
 fn replay(folder: &str) -> usize {
+    hold(pairs(folder))
+}
+
+fn hold(pairs: Vec<Pair>) -> usize {
     let sim = start();
     let mut ws = Ws::open(&sim, "/rest/tmq");
-    let pairs = pairs(folder);
     let count = pairs.len();
     let mut run: Vec<Vec<Pair>> = Vec::new();
     for pair in pairs {
@@ -229,4 +233,27 @@ fn recorded_subscriptions_with_schemas_repeat() {
         "topic_dbmeta_batchmeta",
     ];
     assert_eq!(folders.map(replay), [69, 40, 40, 34, 6]);
+}
+
+/// taos-ws-py 0.7.0 as a consumer, as it was seen on the wire.
+#[test]
+fn the_recorded_consumer_of_the_python_client_repeats() {
+    let read = |direction: &str| frames(&std::fs::read(wire(&format!("tcp/wstmq.c1.{direction}"))).unwrap());
+    let is_data = |frame: &Message| frame.is_text() || frame.is_binary();
+    let sent: Vec<Message> = read("c2s").into_iter().filter(is_data).collect();
+    let replies: Vec<Message> = read("s2c").into_iter().filter(is_data).collect();
+    assert_eq!((sent.len(), replies.len()), (40, 40));
+    let pair = |(at, (sent, mut reply)): (usize, (Message, Message))| {
+        let sent: Value = serde_json::from_str(sent.to_text().unwrap()).unwrap();
+        if sent["action"] == "assignment" {
+            // The recorded logs had grown by the consumers before.
+            let mut json = json(&reply);
+            for (at, (_, changes)) in CHANGES.iter().enumerate() {
+                json["assignment"][at]["end"] = (changes + 1).into();
+            }
+            reply = Message::text(json.to_string());
+        }
+        Pair { name: format!("wstmq {at} {}", sent["action"]), sent, reply: Some(reply) }
+    };
+    assert_eq!(hold(sent.into_iter().zip(replies).enumerate().map(pair).collect()), 40);
 }

@@ -57,9 +57,7 @@ pub fn run(
             }
         }
         Statement::Alter(statement) => alter::alter(engine, store, session, zone, &statement)?,
-        Statement::CreateTopic { name, if_not_exists, carries, of, sql } => {
-            topic::create(engine, store, session, &name, if_not_exists, carries, of, sql)?;
-        }
+        Statement::CreateTopic(statement) => topic::create(engine, store, session, statement)?,
         Statement::DropTopic { name, if_exists, force } => topic::drop(store, &name, if_exists, force)?,
         Statement::DropDatabase { name, if_exists } => {
             if store.topics.iter().any(|t| t.database == name) {

@@ -4,30 +4,26 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::super::chunk::Chunk;
-use super::super::sql::ast::{From, Item, Select, TopicOf};
+use super::super::sql::ast::{CreateTopic, From, Item, Select, TopicOf};
 use super::super::sql::error::SqlError;
 use super::super::store::{Database, Store, Table, now_ms};
 use super::super::table::Rows;
 use super::super::time::Zone;
-use super::super::topic::{Carries, Reads, Topic};
+use super::super::topic::{Reads, Topic};
 use super::super::types::Field;
 use super::expr::Part;
 use super::source::{self, Source};
 use super::{Context, Engine, select};
 
 /// CREATE TOPIC.
-#[allow(clippy::too_many_arguments, reason = "the parts of one statement")]
 pub fn create(
     engine: &Engine,
     store: &mut Store,
     session: Option<&str>,
-    name: &str,
-    if_not_exists: bool,
-    carries: Carries,
-    of: TopicOf,
-    sql: String,
+    statement: CreateTopic,
 ) -> Result<(), SqlError> {
-    if store.topics.get(name).is_some() {
+    let CreateTopic { name, if_not_exists, carries, of, sql } = statement;
+    if store.topics.get(&name).is_some() {
         return if if_not_exists { Ok(()) } else { Err(SqlError::new(0x03E0, "Topic already exists")) };
     }
     let (database, reads) = match of {
@@ -46,7 +42,7 @@ pub fn create(
     };
     let target = store.database_mut(&database).ok_or_else(SqlError::no_database)?;
     target.log.read = true;
-    store.topics.add(Topic { name: name.to_string(), database, carries, reads, sql, created: now_ms() });
+    store.topics.add(Topic { name, database, carries, reads, sql, created: now_ms() });
     Ok(())
 }
 

@@ -45,13 +45,7 @@ pub enum Statement {
         stable: bool,
     },
     Alter(Alter),
-    CreateTopic {
-        name: String,
-        if_not_exists: bool,
-        carries: Carries,
-        of: TopicOf,
-        sql: String,
-    },
+    CreateTopic(CreateTopic),
     DropTopic {
         name: String,
         if_exists: bool,
@@ -95,6 +89,17 @@ pub enum AlterWhat {
         to: String,
     },
     SetTag(String, Given),
+}
+
+/// `CREATE TOPIC name [WITH META | ONLY META] AS ..`
+#[derive(Debug, Clone, PartialEq)]
+pub struct CreateTopic {
+    pub name: String,
+    pub if_not_exists: bool,
+    pub carries: Carries,
+    pub of: TopicOf,
+    /// The whole statement.
+    pub sql: String,
 }
 
 /// What a topic reads.

@@ -1,7 +1,7 @@
 //! CREATE TOPIC and DROP TOPIC.
 
 use super::super::topic::Carries;
-use super::ast::{Statement, TopicOf};
+use super::ast::{CreateTopic, Statement, TopicOf};
 use super::error::SqlError;
 use super::expr::expr;
 use super::parser::Parser;
@@ -31,7 +31,8 @@ pub fn create(p: &mut Parser<'_>, start: usize) -> Result<Statement, SqlError> {
     } else {
         return Err(p.unexpected());
     };
-    Ok(Statement::CreateTopic { name, if_not_exists, carries, of, sql: p.text_since(start).to_string() })
+    let sql = p.text_since(start).to_string();
+    Ok(Statement::CreateTopic(CreateTopic { name, if_not_exists, carries, of, sql }))
 }
 
 /// After the words DROP TOPIC.

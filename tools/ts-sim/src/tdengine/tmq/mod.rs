@@ -44,7 +44,7 @@ struct Member {
     topics: Vec<String>,
     /// Where it is in each vgroup of each topic.
     places: HashMap<(String, i32), Place>,
-    /// Which vgroup was asked last.
+    /// Which vgroup is asked first.
     turn: usize,
     next_commit: Instant,
 }
@@ -292,6 +292,9 @@ impl Consumer {
         let database = self.message(call, "message ID is not equal")?.database.clone();
         let precision = self.precision(&database);
         let held = self.message(call, "message ID is not equal")?;
+        if raw::is_unknown(&held.message) {
+            return Err("the raw form of JSON tags is not simulated");
+        }
         let how = raw::Encoding { vgroup: held.vgroup, precision, database: format!("1.{database}."), share };
         let (kind, body) = raw::encode(&held.message, &how);
         Ok((held.id, kind, body))

@@ -70,7 +70,7 @@ impl Consumer {
         let Some(member) = &mut self.member else { return false };
         let vgroups = member.vgroups(&store);
         member.places.retain(|place, _| vgroups.contains(place));
-        for step in 1..=vgroups.len() {
+        for step in 0..vgroups.len() {
             let turn = (member.turn + step) % vgroups.len();
             // From the last to the first.
             let (name, vgroup) = &vgroups[vgroups.len() - 1 - turn];
@@ -79,7 +79,7 @@ impl Consumer {
             let view = View { engine: &server.engine, store: &store, database, topic };
             let at = (*vgroup - FIRST_VGROUP) as usize;
             let Some(message) = member.next(&store, &view, name, *vgroup, at) else { continue };
-            member.turn = turn;
+            member.turn = turn + 1;
             self.last_message += 1;
             self.held = Some(Held {
                 id: self.last_message,

@@ -47,6 +47,17 @@ pub struct Encoding {
     pub share: bool,
 }
 
+/// True when a message makes a child with a JSON tag: its raw form was not recorded, and is not made up here.
+pub fn is_unknown(message: &Message) -> bool {
+    let has_json =
+        |created: &Created| created.stable.as_ref().is_some_and(|s| s.tags.iter().any(|t| t.ty.kind == TypeKind::Json));
+    let made = match &message.meta {
+        Some(Change::Create(created)) => has_json(created),
+        _ => false,
+    };
+    made || message.created.iter().any(has_json)
+}
+
 /// The type and body of a message.
 pub fn encode(message: &Message, how: &Encoding) -> (u16, Vec<u8>) {
     let mut out = Out::default();
@@ -264,9 +275,6 @@ fn create_table(out: &mut Out, created: &Created) {
 
 /// The tags of a child: flags, length, number of tags, version, where each starts, and each with its number and type.
 fn tag_row(stable: &Stable, tags: &[Value<'static>]) -> Vec<u8> {
-    if let [Field { ty: Type { kind: TypeKind::Json, .. }, .. }] = &*stable.tags {
-        return tags.first().map(|value| value_bytes(stable.tags[0].ty, value)).unwrap_or_default();
-    }
     let mut items = Out::default();
     let mut starts = Vec::new();
     for ((field, id), value) in stable.tags.iter().zip(stable.tag_ids.iter()).zip(tags) {
