@@ -96,7 +96,7 @@ fn bad_time(words: &str) -> SqlError {
 }
 
 /// All points of the data. What follows the JSON is not looked at.
-pub fn parse(data: &[u8]) -> Result<Vec<Point>, SqlError> {
+pub fn parse(data: &[u8]) -> Result<Vec<Point<'static>>, SqlError> {
     let mut reader = serde_json::Deserializer::from_slice(data);
     match Node::deserialize(&mut reader) {
         Ok(Node::Array(points)) => points.iter().map(point).collect(),
@@ -110,7 +110,7 @@ fn member<'a>(members: &'a [(String, Node)], name: &str) -> Option<&'a Node> {
     members.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, node)| node)
 }
 
-fn point(node: &Node) -> Result<Point, SqlError> {
+fn point(node: &Node) -> Result<Point<'static>, SqlError> {
     let Node::Object(members) = node else { return Err(bad_json()) };
     let get = |name| member(members, name).ok_or_else(bad_json);
     if members.len() != 4 {
@@ -131,7 +131,7 @@ fn point(node: &Node) -> Result<Point, SqlError> {
     Ok(Point { measure: stable.clone().into_bytes(), stable, tags, fields: vec![field], time })
 }
 
-fn tag((name, node): &(String, Node)) -> Result<Item, SqlError> {
+fn tag((name, node): &(String, Node)) -> Result<Item<'static>, SqlError> {
     if name.is_empty() || name.len() > MAX_KEY {
         return Err(SqlError::new(0x021F, "Invalid column length"));
     }
@@ -139,7 +139,7 @@ fn tag((name, node): &(String, Node)) -> Result<Item, SqlError> {
 }
 
 /// A value: plain, or `{"value":..,"type":".."}`.
-fn item(name: &str, node: &Node) -> Result<Item, SqlError> {
+fn item(name: &str, node: &Node) -> Result<Item<'static>, SqlError> {
     let (kind, value) = match node {
         Node::Bool(value) => (Kind::Bool, Value::Bool(*value)),
         Node::Number(value) => (Kind::Double, Value::Double(*value)),
@@ -156,7 +156,7 @@ fn item(name: &str, node: &Node) -> Result<Item, SqlError> {
         Node::Null | Node::Array(_) => return Err(bad_json()),
     };
     let len = if let Value::Bytes(text) = &value { text.len() as u32 } else { 0 };
-    Ok(Item { name: name.to_string(), near: name.as_bytes().to_vec(), kind, len, value })
+    Ok(Item { name: name.to_string(), near: VALUE.as_bytes(), kind, len, value })
 }
 
 fn typed_number(value: f64, kind: &str) -> Result<(Kind, Value<'static>), SqlError> {
@@ -224,7 +224,7 @@ fn instant(node: &Node) -> Result<i64, SqlError> {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Result<Point, (u32, String)> {
+    fn one(text: &str) -> Result<Point<'static>, (u32, String)> {
         parse(text.as_bytes()).map(|mut points| points.remove(0)).map_err(|e| (e.code, e.message))
     }
 

@@ -5,8 +5,8 @@ use super::super::time;
 use super::super::types::Kind;
 use super::super::value::Value;
 use super::{
-    BAD_KEY, Item, MAX_KEY, MAX_NCHAR, MAX_TABLE, NO_LINES, Point, complaint, excerpt, invalid_data, invalid_time,
-    lines, number, table_name, too_long, unescape, value,
+    BAD_KEY, Item, MAX_KEY, MAX_NCHAR, MAX_TABLE, NO_LINES, Point, complaint, invalid_data, invalid_time, lines,
+    number, table_name, too_long, unescape, value,
 };
 use crate::args::Precision;
 
@@ -15,7 +15,7 @@ const IN_NAMES: &[u8] = b",= ";
 const IN_TEXTS: &[u8] = b"\"\\";
 
 /// All points of the data; a line that begins with `#` is a comment.
-pub fn parse(data: &[u8], unit: i64) -> Result<Vec<Point>, SqlError> {
+pub fn parse(data: &[u8], unit: i64) -> Result<Vec<Point<'_>>, SqlError> {
     let mut points = Vec::new();
     for (start, end) in lines(data) {
         if data.get(start) != Some(&b'#') {
@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn point(mut self, unit: i64) -> Result<Point, SqlError> {
+    fn point(mut self, unit: i64) -> Result<Point<'a>, SqlError> {
         self.skip_blanks();
         if self.byte(self.at) == Some(b',') && self.more() {
             return Err(invalid_data());
@@ -114,10 +114,10 @@ impl<'a> Reader<'a> {
         if name.is_empty() || name.len() > MAX_KEY {
             return Err(complaint(0x021F, BAD_KEY, self.from(start)));
         }
-        Ok((String::from_utf8_lossy(&name).into_owned(), excerpt(self.from(start))))
+        Ok((String::from_utf8_lossy(&name).into_owned(), self.from(start)))
     }
 
-    fn tags(&mut self) -> Result<Vec<Item>, SqlError> {
+    fn tags(&mut self) -> Result<Vec<Item<'a>>, SqlError> {
         let mut tags = Vec::new();
         while self.more() && !self.is(b' ') {
             let (name, near) = self.key()?;
@@ -136,7 +136,7 @@ impl<'a> Reader<'a> {
             if text.len() > MAX_NCHAR {
                 return Err(too_long());
             }
-            let (near, len) = (near.to_vec(), text.len() as u32);
+            let len = text.len() as u32;
             tags.push(Item { name, near, kind: Kind::NChar, len, value: Value::Bytes(text.into()) });
             if self.is(b' ') {
                 break;
@@ -147,7 +147,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The fields, and whether anything was there.
-    fn fields(&mut self) -> Result<(Vec<Item>, bool), SqlError> {
+    fn fields(&mut self) -> Result<(Vec<Item<'a>>, bool), SqlError> {
         let (mut fields, begin) = (Vec::new(), self.at);
         while self.more() && !self.is(b' ') {
             let (name, near) = self.key()?;
@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
                 *text = unescape(text, IN_TEXTS).into();
             }
             let len = if let Value::Bytes(text) = &parsed.value { text.len() as u32 } else { 0 };
-            fields.push(Item { name, near: near.to_vec(), kind: parsed.kind, len, value: parsed.value });
+            fields.push(Item { name, near, kind: parsed.kind, len, value: parsed.value });
             if self.is(b' ') {
                 break;
             }
@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
 mod tests {
     use super::*;
 
-    fn one(text: &str) -> Point {
+    fn one(text: &str) -> Point<'_> {
         parse(text.as_bytes(), 1).unwrap_or_else(|e| panic!("{text}: {e:?}")).remove(0)
     }
 
@@ -239,7 +239,7 @@ mod tests {
         (error.code, error.message)
     }
 
-    fn pairs(items: &[Item]) -> Vec<(&str, Value<'static>)> {
+    fn pairs<'a>(items: &'a [Item<'_>]) -> Vec<(&'a str, Value<'static>)> {
         items.iter().map(|i| (i.name.as_str(), i.value.clone())).collect()
     }
 

@@ -71,10 +71,10 @@ pub fn unit(precision: &str) -> i64 {
 
 /// A tag or a field.
 #[derive(Debug, Clone, PartialEq)]
-struct Item {
+struct Item<'a> {
     name: String,
-    /// The data from the name on, as far as a message can need it.
-    near: Vec<u8>,
+    /// The data from the name on, for messages.
+    near: &'a [u8],
     kind: Kind,
     /// Bytes of a text as sent: what decides the width of its column.
     len: u32,
@@ -83,13 +83,13 @@ struct Item {
 
 /// One row for one table.
 #[derive(Debug, Clone, PartialEq)]
-struct Point {
+struct Point<'a> {
     /// Name of the super table: unescaped, with underscores for dots.
     stable: String,
     /// The measurement as it enters the name of the table.
     measure: Vec<u8>,
-    tags: Vec<Item>,
-    fields: Vec<Item>,
+    tags: Vec<Item<'a>>,
+    fields: Vec<Item<'a>>,
     /// Nanoseconds since 1970.
     time: i64,
 }

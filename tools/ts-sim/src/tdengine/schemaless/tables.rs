@@ -41,7 +41,7 @@ struct Shape {
 }
 
 /// Writes all points; the number of rows.
-pub fn write(store: &mut Store, request: &Request<'_>, mut points: Vec<Point>) -> Result<u64, SqlError> {
+pub fn write(store: &mut Store, request: &Request<'_>, mut points: Vec<Point<'_>>) -> Result<u64, SqlError> {
     let names: Vec<String> = points.iter_mut().map(|p| child_name(p, request.table_name_key)).collect();
     let mut order: Vec<String> = Vec::new();
     let mut shapes: HashMap<String, Shape> = HashMap::new();
@@ -60,7 +60,7 @@ pub fn write(store: &mut Store, request: &Request<'_>, mut points: Vec<Point>) -
     // Time units of the database, cut (recorded: ns into ms).
     let factor = 1_000_000_000 / database.precision.per_second();
     // The rows of every table, in the order of the tables' first appearance.
-    let mut parts: Vec<Part> = Vec::new();
+    let mut parts: Vec<Part<'_>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut seen = HashSet::new();
     for (point, name) in points.into_iter().zip(names) {
@@ -89,15 +89,15 @@ pub fn write(store: &mut Store, request: &Request<'_>, mut points: Vec<Point>) -
 }
 
 /// The rows for one table, which is made with these tags when it is not there.
-struct Part {
+struct Part<'a> {
     name: String,
     stable: Arc<Stable>,
-    tags: Vec<Item>,
+    tags: Vec<Item<'a>>,
     rows: Vec<Vec<Option<Value<'static>>>>,
 }
 
 impl Shape {
-    fn add(&mut self, point: &Point) -> Result<(), SqlError> {
+    fn add(&mut self, point: &Point<'_>) -> Result<(), SqlError> {
         if point.tags.len() > MAX_TAGS {
             return Err(SqlError::new(0x2643, "too many tags than 128"));
         }
@@ -111,7 +111,7 @@ impl Shape {
         for item in &point.fields {
             let need = add(&mut self.fields, &mut self.field_at, item);
             if need.kind != item.kind {
-                return Err(complaint(0x3004, "the type is not the same like before", &item.near));
+                return Err(complaint(0x3004, "the type is not the same like before", item.near));
             }
         }
         for item in &point.tags {
@@ -124,7 +124,7 @@ impl Shape {
 }
 
 /// The need for an item's column, made as wide as the item.
-fn add<'a>(needs: &'a mut Vec<Need>, places: &mut HashMap<String, usize>, item: &Item) -> &'a Need {
+fn add<'a>(needs: &'a mut Vec<Need>, places: &mut HashMap<String, usize>, item: &Item<'_>) -> &'a Need {
     let at = *places.entry(item.name.clone()).or_insert(needs.len());
     if at == needs.len() {
         needs.push(Need { name: item.name.clone(), kind: item.kind, len: item.len });
@@ -232,7 +232,7 @@ fn grown(fields: &[Field], needs: &[Need]) -> Result<Option<Vec<Field>>, SqlErro
 }
 
 /// The values of a point in the order of the columns; the first column is the time, whatever its name.
-fn row(stable: &Stable, time: i64, items: Vec<Item>) -> Result<Vec<Option<Value<'static>>>, SqlError> {
+fn row(stable: &Stable, time: i64, items: Vec<Item<'_>>) -> Result<Vec<Option<Value<'static>>>, SqlError> {
     let mut row: Vec<Option<Value<'static>>> = vec![None; stable.fields.len()];
     for item in items {
         check_text(&item)?;
@@ -245,7 +245,7 @@ fn row(stable: &Stable, time: i64, items: Vec<Item>) -> Result<Vec<Option<Value<
 }
 
 /// NCHAR must be UTF-8.
-fn check_text(item: &Item) -> Result<(), SqlError> {
+fn check_text(item: &Item<'_>) -> Result<(), SqlError> {
     match &item.value {
         Value::Bytes(text) if item.kind == Kind::NChar && std::str::from_utf8(text).is_err() => {
             Err(SqlError::new(0x0203, "Invalid value in client"))
@@ -264,7 +264,7 @@ fn own(database: &Database, name: &str, stable: &Stable) -> Result<(), SqlError>
 }
 
 /// Makes the table when there is none; the tags of one that exists stay. True when it was made.
-fn child(store: &mut Store, request: &Request<'_>, part: &Part) -> bool {
+fn child(store: &mut Store, request: &Request<'_>, part: &Part<'_>) -> bool {
     if store.database(request.database).is_none_or(|d| d.table(&part.name).is_some()) {
         return false;
     }
@@ -279,14 +279,14 @@ fn child(store: &mut Store, request: &Request<'_>, part: &Part) -> bool {
 
 /// The name of a point's table: the value of the named tag, which is then no tag any more, or `t_` and the MD5 of
 /// `measurement,tag=value,..` with the tags sorted (recorded).
-fn child_name(point: &mut Point, key: Option<&str>) -> String {
+fn child_name(point: &mut Point<'_>, key: Option<&str>) -> String {
     if let Some(at) = key.and_then(|key| point.tags.iter().position(|t| t.name == key)) {
         let name = text(&point.tags.remove(at)).replace('.', "_");
         if !name.is_empty() {
             return name.chars().take(super::MAX_TABLE).collect();
         }
     }
-    let mut sorted: Vec<&Item> = point.tags.iter().collect();
+    let mut sorted: Vec<&Item<'_>> = point.tags.iter().collect();
     sorted.sort_by(|a, b| by_name(&a.name, &b.name));
     let mut hash = Md5::new();
     hash.update(&point.measure);
@@ -305,7 +305,7 @@ fn child_name(point: &mut Point, key: Option<&str>) -> String {
     format!("t_{}", hex::encode(hash.finalize()))
 }
 
-fn text(item: &Item) -> String {
+fn text(item: &Item<'_>) -> String {
     if let Value::Bytes(bytes) = &item.value { String::from_utf8_lossy(bytes).into_owned() } else { String::new() }
 }
 

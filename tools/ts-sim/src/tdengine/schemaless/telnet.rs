@@ -6,8 +6,7 @@ use super::super::types::Kind;
 use super::super::value::Value;
 use super::value::{self, INVALID_VALUE};
 use super::{
-    BAD_KEY, Item, MAX_KEY, MAX_NCHAR, MAX_TABLE, NO_LINES, Point, complaint, excerpt, lines, number, table_name,
-    too_long,
+    BAD_KEY, Item, MAX_KEY, MAX_NCHAR, MAX_TABLE, NO_LINES, Point, complaint, lines, number, table_name, too_long,
 };
 use crate::args::Precision;
 
@@ -15,8 +14,8 @@ use crate::args::Precision;
 pub const VALUE: &str = "_value";
 
 /// All points of the data.
-pub fn parse(data: &[u8]) -> Result<Vec<Point>, SqlError> {
-    let points: Vec<Point> = lines(data).map(|(start, end)| point(data, start, end)).collect::<Result<_, _>>()?;
+pub fn parse(data: &[u8]) -> Result<Vec<Point<'_>>, SqlError> {
+    let points: Vec<Point<'_>> = lines(data).map(|(start, end)| point(data, start, end)).collect::<Result<_, _>>()?;
     if points.is_empty() { Err(SqlError::new(0x3002, NO_LINES)) } else { Ok(points) }
 }
 
@@ -32,7 +31,7 @@ fn word<'a>(data: &'a [u8], at: &mut usize, end: usize) -> &'a [u8] {
     if *at < end { &data[start..*at] } else { &[] }
 }
 
-fn point(data: &[u8], start: usize, end: usize) -> Result<Point, SqlError> {
+fn point(data: &[u8], start: usize, end: usize) -> Result<Point<'_>, SqlError> {
     let mut at = start;
     let metric = word(data, &mut at, end);
     if metric.is_empty() || metric.len() > MAX_TABLE {
@@ -53,7 +52,7 @@ fn point(data: &[u8], start: usize, end: usize) -> Result<Point, SqlError> {
         None => SqlError::new(INVALID_VALUE, "Invalid value in client"),
     })?;
     let len = if let Value::Bytes(text) = &parsed.value { text.len() as u32 } else { 0 };
-    let near = VALUE.as_bytes().to_vec();
+    let near = VALUE.as_bytes();
     let field = Item { name: VALUE.to_string(), near, kind: parsed.kind, len, value: parsed.value };
     while at < end && data[at] == b' ' {
         at += 1;
@@ -81,7 +80,7 @@ fn instant(text: &[u8]) -> Option<i64> {
     (used == text.len() && time >= 0).then_some(time)
 }
 
-fn tags(data: &[u8], mut at: usize, end: usize) -> Result<Vec<Item>, SqlError> {
+fn tags(data: &[u8], mut at: usize, end: usize) -> Result<Vec<Item<'_>>, SqlError> {
     let mut tags = Vec::new();
     while at < end {
         while at < end && data[at] == b' ' {
@@ -123,7 +122,7 @@ fn tags(data: &[u8], mut at: usize, end: usize) -> Result<Vec<Item>, SqlError> {
         }
         tags.push(Item {
             name: String::from_utf8_lossy(key).into_owned(),
-            near: excerpt(&data[start..]).to_vec(),
+            near: &data[start..],
             kind: Kind::NChar,
             len: text.len() as u32,
             value: Value::Bytes(text.to_vec().into()),
