@@ -39,7 +39,7 @@ tdengine() {
   need ts-sim ts-gen || return
   environment tdengine taospy==2.8.10 taos-ws-py==0.7.0 || return
   local worst=0 check
-  for check in vendor_tdengine vendor_tdengine_writes vendor_tdengine_sml; do
+  for check in vendor_tdengine vendor_tdengine_writes vendor_tdengine_sml vendor_tdengine_tmq; do
     "$python" "tools/ts-sim/tests/$check.py" "$bin" || worst=$?
   done
   # Schemaless writes are made for InfluxDB's clients too.

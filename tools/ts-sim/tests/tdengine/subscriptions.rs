@@ -260,6 +260,8 @@ fn loaded_rows_and_every_kind_of_write_reach_a_topic() {
     assert!(messages.iter().all(|m| m.rows() <= 4096 + 1000), "a message is about 4096 rows");
     // The row that was written again comes twice, both times as it is now.
     assert_eq!(messages.iter().map(Received::rows).sum::<u64>(), 9001);
+    run(&sim, &["create topic q as select ts, v from d.m where ts < '2024-01-01T02:00:00.000Z'"]);
+    assert_eq!(Consumer::subscribe(&sim, "q", "g", json!({})).rows(), 7201);
     run(
         &sim,
         &[

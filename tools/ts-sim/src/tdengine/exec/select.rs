@@ -131,7 +131,9 @@ impl Plan<'_> {
             if by_tags {
                 part.range = 0..1;
             } else if self.source.sorted {
-                part.range = part.rows.range(split.from, split.to);
+                let wanted = part.rows.range(split.from, split.to);
+                let start = wanted.start.max(part.range.start);
+                part.range = start..wanted.end.min(part.range.end).max(start);
             }
             parts.push(part);
         }
