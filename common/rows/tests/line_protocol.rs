@@ -126,6 +126,7 @@ proptest! {
             Err(error) => return Err(TestCaseError::fail(error.to_string())),
         };
         prop_assert_eq!(got.num_rows(), lines.len());
+        let got = plain(&got, true);
         let is_field = |c: &Column| c.role == Role::Field && !c.key;
         let fields: Vec<usize> = (0..all.len()).filter(|i| is_field(&all[*i])).collect();
         let kept: Vec<usize> = (0..batch.num_rows())
@@ -423,7 +424,8 @@ fn lines_tell_their_columns() {
         decode("m,b=1,a=x\\ y f=1.,i=2i 1\nm,a=z u=3u,s=\"q\\\"\",i=-1i,ok=t 2\n", DecodeOptions::default()).unwrap();
     assert_eq!(columns(&batch.schema()), "time|time,b|tag,a|tag,f|double,i|long,u|ulong,s|string,ok|boolean");
     assert_eq!(batch.schema().metadata()[role::MEASUREMENT], "m");
-    assert_eq!(batch.column(1).data_type(), &DataType::Utf8);
+    let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    assert_eq!((batch.column(1).data_type(), batch.column(6).data_type()), (&dictionary, &DataType::Utf8));
     assert_eq!(
         csv(&batch),
         "1970-01-01T00:00:00.000000001Z,1,x y,1.0,2,,,\n1970-01-01T00:00:00.000000002Z,,z,,-1,3,\"q\"\"\",true\n"

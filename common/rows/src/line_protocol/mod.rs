@@ -2,15 +2,18 @@
 //!
 //! The bytes are the crate `lp`'s business; here columns become measurement, tags, fields and time by their role.
 
+mod append;
 mod cell;
 mod dictionary;
 mod encode;
+mod known;
 mod merge;
 mod options;
 mod plan;
 mod quick;
 mod read;
 mod repair;
+mod series;
 mod shape;
 mod statement;
 mod writer;

@@ -1,17 +1,16 @@
 //! Lines to batches.
 
+use super::append::Rows;
 use super::merge::Merge;
 use super::shape::{Shape, Survey};
 use super::statement;
-use crate::column::Builder;
 use crate::endmark::EndMarkReader;
 use crate::header::Column;
 use crate::options::{BadRow, BadRows};
 use crate::time::Unit;
-use crate::types::Type;
 use crate::{Limits, Reader, RecordBatch, SchemaRef};
 use fault::{Error, Result};
-use lp::{Blocks, Chunk, Dialect, Element, Kind, Line, Lines, Parser, RawValue, Reason, unescape};
+use lp::{Blocks, Chunk, Dialect, Element, Line, Lines, Parser, unescape};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek as _};
@@ -143,8 +142,8 @@ impl LpReader {
         let stated = statement::stated(first).map_err(|e| e.context(name))?;
         let precision = statement::agreed(options.precision, stated).map_err(|e| e.context(name))?;
         let unit = options.time_unit.unwrap_or(precision);
-        let shape = match options.columns {
-            Some(columns) => Shape::given(columns, unit)?,
+        let shape = match &options.columns {
+            Some(columns) => Shape::given(columns.clone(), unit)?,
             None => {
                 if !options.scan {
                     let all = head.len() < SAMPLE_BYTES;
@@ -158,23 +157,7 @@ impl LpReader {
                 survey.shape(unit).map_err(|e| e.context(name))?
             }
         };
-        let schema = shape.schema(dialect).map_err(|e| e.context(name))?;
-        let builders = shape.columns.iter().map(|c| Builder::new(c.ty)).collect();
-        let row_bytes = shape.columns.iter().map(|c| Builder::row_bytes(c.ty)).sum();
-        let rows = Rows {
-            shape,
-            schema,
-            builders,
-            row_bytes,
-            bytes: 0,
-            limits,
-            dialect,
-            precision,
-            unit,
-            widen: options.widen,
-            scanned: options.scan,
-            scratch: Vec::new(),
-        };
+        let rows = Rows::new(shape, limits, &options, (precision, unit)).map_err(|e| e.context(name))?;
         Ok(LpReader {
             name: name.to_owned(),
             blocks: Blocks::new(Cursor::new(head).chain(marked), dialect),
@@ -197,6 +180,7 @@ impl LpReader {
     /// Reads a block. False at the end of the input.
     fn block(&mut self) -> Result<bool> {
         let LpReader { name, blocks, rows, merge, filter, parser, ready, bad_rows, counts, .. } = self;
+        let dialect = parser.dialect();
         let chunk = blocks.next_chunk().map_err(|error| Error::io(format!("cannot read {name}"), error))?;
         let lines = match chunk {
             None => {
@@ -217,10 +201,18 @@ impl LpReader {
             }
             Some(Chunk::Lines(lines)) => lines,
         };
-        for raw in lines {
+        let (mut lines, mut read) = (lines, 0);
+        loop {
+            if merge.is_none() && rows.append_known(&mut lines) {
+                read += 1;
+                ready.extend(rows.cut()?);
+                continue;
+            }
+            counts.add(0, std::mem::take(&mut read));
+            let Some(raw) = lines.next() else { break };
             counts.add(0, 1);
             let reason = match parser.parse(raw.bytes) {
-                Ok(line) if filter.as_ref().is_some_and(|only| !is_of(&line, only, rows.dialect)) => {
+                Ok(line) if filter.as_ref().is_some_and(|only| !is_of(&line, only, dialect)) => {
                     counts.add(1, 1);
                     continue;
                 }
@@ -232,11 +224,8 @@ impl LpReader {
                         }
                         continue;
                     }
-                    _ => match rows.append(&line) {
-                        Ok(()) => {
-                            ready.extend(rows.cut(raw.bytes.len())?);
-                            continue;
-                        }
+                    _ => match rows.append(&line, raw.bytes, ready)? {
+                        Ok(()) => continue,
                         Err(reason) => format!("{name}: line {}, offset {}: {reason}", raw.number, raw.offset),
                     },
                 },
@@ -250,7 +239,7 @@ impl LpReader {
 
 impl Reader for LpReader {
     fn schema(&self) -> SchemaRef {
-        self.rows.schema.clone()
+        self.rows.schema()
     }
 
     fn next(&mut self) -> Result<Option<RecordBatch>> {
@@ -277,224 +266,4 @@ fn look(lines: &mut Lines<'_>, survey: &mut Survey, only: Option<&[u8]>, most: u
 
 fn is_of(line: &Line<'_>, measurement: &[u8], dialect: Dialect) -> bool {
     unescape(line.measurement(), Element::Measurement, dialect).as_ref() == measurement
-}
-
-/// The batch under construction.
-struct Rows {
-    shape: Shape,
-    schema: SchemaRef,
-    builders: Vec<Builder>,
-    row_bytes: usize,
-    /// Bytes of the rows in the builders, roughly.
-    bytes: usize,
-    limits: Limits,
-    dialect: Dialect,
-    precision: Unit,
-    unit: Unit,
-    widen: bool,
-    scanned: bool,
-    scratch: Vec<u8>,
-}
-
-impl Rows {
-    /// A merged point, by way of the line that it makes.
-    fn point(
-        &mut self,
-        point: &super::merge::Point,
-        parser: &mut Parser,
-        ready: &mut VecDeque<RecordBatch>,
-        name: &str,
-        bad_rows: &mut BadRows,
-    ) -> Result<()> {
-        let mut bytes = Vec::new();
-        point.write(&mut bytes);
-        let result = match parser.parse(&bytes) {
-            Ok(line) => self.append(&line),
-            Err(bad) => Err(bad.to_string()),
-        };
-        match result {
-            Ok(()) => ready.extend(self.cut(bytes.len())?),
-            Err(reason) => {
-                let reason = format!("{name}: line {}, offset {}: {reason}", point.line, point.offset);
-                bad_rows(&BadRow { line: point.line, offset: point.offset, bytes: &bytes, reason: &reason })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Appends a line as a row; `Err` says why not, and the row is taken back.
-    fn append(&mut self, line: &Line<'_>) -> std::result::Result<(), String> {
-        let before = self.builders.first().map_or(0, Builder::len);
-        let done = self.try_append(line, before);
-        if done.is_err() {
-            self.builders.iter_mut().for_each(|b| b.truncate(before));
-        }
-        done
-    }
-
-    fn try_append(&mut self, line: &Line<'_>, row: usize) -> std::result::Result<(), String> {
-        let time = line.timestamp().ok_or_else(|| Reason::MissingTimestamp.to_string())?;
-        let time = self.in_unit(time)?;
-        let (dialect, width) = (self.dialect, self.builders.len());
-        self.put(self.shape.time, row, "time", |b| b.signed(time))?;
-        match (self.shape.measurement, &self.shape.only) {
-            (Some(column), _) => {
-                let name = unescape(line.measurement(), Element::Measurement, dialect);
-                utf8(&name)?;
-                self.put(column, row, "measurement", |b| b.raw(&name))?;
-            }
-            (None, Some(only)) if only != line.measurement() => {
-                let name = String::from_utf8_lossy(line.measurement()).into_owned();
-                return Err(format!("measurement {name} was not among the first lines: {}", self.advice()));
-            }
-            _ => {}
-        }
-        let mut guess = 0;
-        for (key, value) in line.tags() {
-            let column = self.column(true, key, guess)?;
-            guess = column + 1;
-            let text = unescape(value, Element::TagValue, dialect);
-            utf8(&text)?;
-            self.put(column, row, "tag", |b| if b.is_text() { b.raw(&text) } else { b.text(&text) })?;
-        }
-        for (key, value) in line.fields() {
-            let column = self.column(false, key, guess)?;
-            guess = column + 1;
-            self.field(column, row, value)?;
-        }
-        for column in 0..width {
-            if let Some(builder) = self.builders.get_mut(column)
-                && builder.len() == row
-            {
-                builder.null();
-            }
-        }
-        Ok(())
-    }
-
-    fn column(&mut self, tag: bool, key: &[u8], guess: usize) -> std::result::Result<usize, String> {
-        self.shape.column(tag, key, guess, self.dialect).ok_or_else(|| {
-            let what = if tag { "tag" } else { "field" };
-            format!("{what} {} is no column: {}", String::from_utf8_lossy(key), self.advice())
-        })
-    }
-
-    fn advice(&self) -> &'static str {
-        if self.scanned {
-            "lp-decode --schema FILE states the columns"
-        } else {
-            "lp-decode --scan looks at all lines first, --schema FILE states the columns"
-        }
-    }
-
-    /// Puts a value into a column that has none in this row yet.
-    fn put(
-        &mut self,
-        column: usize,
-        row: usize,
-        what: &str,
-        put: impl FnOnce(&mut Builder) -> std::result::Result<(), crate::column::Misfit>,
-    ) -> std::result::Result<(), String> {
-        let Some(builder) = self.builders.get_mut(column) else { return Err(format!("no column for the {what}")) };
-        if builder.len() > row {
-            return Err(format!("{what} {} comes twice", self.name(column)));
-        }
-        put(builder).map_err(|misfit| format!("{what} {} {misfit}", self.name(column)))
-    }
-
-    fn name(&self, column: usize) -> &str {
-        self.shape.columns.get(column).map_or("", |c| c.name.as_str())
-    }
-
-    fn field(&mut self, column: usize, row: usize, value: RawValue<'_>) -> std::result::Result<(), String> {
-        let ty = self.shape.columns.get(column).map_or(Type::String, |c| c.ty);
-        let textual = matches!(ty, Type::String | Type::Json);
-        let fits = match value.kind {
-            Kind::Float => matches!(ty, Type::Double | Type::Float | Type::Decimal(..)),
-            Kind::Int if matches!(ty, Type::Double | Type::Float) => self.widen && exact(value.text),
-            Kind::Int | Kind::UInt => {
-                !textual && !matches!(ty, Type::Boolean | Type::Binary | Type::Geometry | Type::Double | Type::Float)
-            }
-            Kind::Bool => ty == Type::Boolean,
-            Kind::Str => matches!(
-                ty,
-                Type::String | Type::Json | Type::Binary | Type::Geometry | Type::Decimal(..) | Type::Timestamp(_)
-            ),
-        };
-        if !fits {
-            let kind = super::shape::type_of(value.kind);
-            let hint = match (value.kind, ty) {
-                (Kind::Int, Type::Double | Type::Float) => {
-                    "lp-decode --widen reads integers as floats where that loses nothing"
-                }
-                _ => self.advice(),
-            };
-            return Err(format!("field {} is {kind} here, its column is {ty}: {hint}", self.name(column)));
-        }
-        match value.value() {
-            lp::FieldValue::Int(v) if !matches!(ty, Type::Decimal(..) | Type::Double | Type::Float) => {
-                self.put(column, row, "field", |b| b.signed(v))
-            }
-            lp::FieldValue::UInt(v) if !matches!(ty, Type::Decimal(..)) => {
-                self.put(column, row, "field", |b| b.unsigned(v))
-            }
-            lp::FieldValue::Bool(v) => self.put(column, row, "field", |b| b.boolean(v)),
-            lp::FieldValue::Str(escaped) => {
-                let mut text = std::mem::take(&mut self.scratch);
-                text.clear();
-                lp::unescape::append_string(&mut text, escaped);
-                let put = utf8(&text).and_then(|()| {
-                    self.put(column, row, "field", |b| if b.is_text() { b.raw(&text) } else { b.text(&text) })
-                });
-                self.scratch = text;
-                put
-            }
-            lp::FieldValue::Float(v) if ty == Type::Double => self.put(column, row, "field", |b| b.real(v)),
-            _ => self.put(column, row, "field", |b| b.text(value.text)),
-        }
-    }
-
-    fn in_unit(&self, time: i64) -> std::result::Result<i64, String> {
-        let (from, to) = (self.precision.nanos(), self.unit.nanos());
-        if from >= to {
-            return time
-                .checked_mul(from / to)
-                .ok_or_else(|| format!("time {time} is out of the range of the unit {}", self.unit));
-        }
-        if time % (to / from) != 0 {
-            return Err(format!("time {time} has digits below the unit {}", self.unit));
-        }
-        Ok(time / (to / from))
-    }
-
-    /// A row was appended: a batch, if it is full.
-    fn cut(&mut self, line: usize) -> Result<Option<RecordBatch>> {
-        self.bytes += line + self.row_bytes;
-        let rows = self.builders.first().map_or(0, Builder::len);
-        if rows >= self.limits.rows || self.bytes >= self.limits.bytes { self.finish() } else { Ok(None) }
-    }
-
-    fn finish(&mut self) -> Result<Option<RecordBatch>> {
-        if self.builders.first().is_none_or(Builder::is_empty) {
-            return Ok(None);
-        }
-        self.bytes = 0;
-        let columns = self.builders.iter_mut().map(Builder::finish).collect::<Result<Vec<_>>>()?;
-        RecordBatch::try_new(self.schema.clone(), columns)
-            .map(Some)
-            .map_err(|error| Error::caused(fault::Kind::Bug, "cannot build a batch", error))
-    }
-}
-
-/// Whether a float holds this integer to the last digit.
-fn exact(text: &[u8]) -> bool {
-    let value: i64 = std::str::from_utf8(text).ok().and_then(|t| t.parse().ok()).unwrap_or(i64::MAX);
-    value.unsigned_abs() <= 1 << 53
-}
-
-fn utf8(text: &[u8]) -> std::result::Result<(), String> {
-    match std::str::from_utf8(text) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Reason::NotUtf8.to_string()),
-    }
 }

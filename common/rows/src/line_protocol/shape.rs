@@ -5,6 +5,7 @@ use crate::role::{self, Role};
 use crate::time::Unit;
 use crate::types::Type;
 use crate::{Schema, SchemaRef};
+use arrow_schema::DataType;
 use fault::{Error, Result};
 use hashbrown::HashMap;
 use lp::{Dialect, Element, Kind, Line, unescape};
@@ -21,6 +22,8 @@ pub(crate) struct Shape {
     pub only: Option<Vec<u8>>,
     /// The key in the lines, unescaped, of each column. Not the column's name where a tag and a field share theirs.
     keys: Vec<Vec<u8>>,
+    /// By column: which dictionary it is, if it is one.
+    slots: Vec<Option<usize>>,
     /// Keys of fields and of tags as they stand in the lines, escaped, to their column; filled as they come.
     found: [HashMap<Vec<u8>, usize>; 2],
 }
@@ -36,14 +39,40 @@ impl Shape {
         }
         let measurement = columns.iter().position(|c| c.role == Role::Measurement);
         let keys = columns.iter().map(|c| c.name.clone().into_bytes()).collect();
-        Ok(Shape { columns, time, measurement, only: None, keys, found: Default::default() })
+        Ok(Shape { slots: slots(&columns), columns, time, measurement, only: None, keys, found: Default::default() })
     }
 
     /// The schema of the batches.
     pub fn schema(&self, dialect: Dialect) -> Result<SchemaRef> {
         let schema = header::schema(&self.columns)?;
+        let dictionary = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+        let fields: Vec<_> = schema
+            .fields()
+            .iter()
+            .zip(&self.slots)
+            .map(|(field, slot)| match slot {
+                Some(_) => Arc::new(field.as_ref().clone().with_data_type(dictionary.clone())),
+                None => field.clone(),
+            })
+            .collect();
         let name = self.only.as_ref().map(|name| text(name, Element::Measurement, dialect)).transpose()?;
-        Ok(Arc::new(Schema::new_with_metadata(schema.fields().clone(), role::metadata(name.as_deref(), None))))
+        Ok(Arc::new(Schema::new_with_metadata(fields, role::metadata(name.as_deref(), None))))
+    }
+
+    /// How many columns are dictionaries of texts: tags, table and measurement.
+    pub fn dictionaries(&self) -> usize {
+        self.slots.iter().flatten().count()
+    }
+
+    /// Which of the dictionaries a column is.
+    pub fn dictionary(&self, column: usize) -> Option<usize> {
+        self.slots.get(column).copied().flatten()
+    }
+
+    /// The key of the fields that a column takes, if it takes any.
+    pub fn field_key(&self, column: usize) -> Option<&[u8]> {
+        let takes = self.columns.get(column).is_some_and(|column| holds(column, false));
+        if takes { self.keys.get(column).map(Vec::as_slice) } else { None }
     }
 
     /// The column of a tag (or field) whose key stands escaped in a line. `guess` is looked at first: most often a part
@@ -69,6 +98,12 @@ impl Shape {
         found.insert(key.to_vec(), column);
         Some(column)
     }
+}
+
+fn slots(columns: &[Column]) -> Vec<Option<usize>> {
+    let mut next = 0..;
+    let named = |c: &Column| matches!(c.role, Role::Tag | Role::Table | Role::Measurement) && c.ty == Type::String;
+    columns.iter().map(|column| if named(column) { next.next() } else { None }).collect()
 }
 
 /// Whether a column takes tags (or fields). A sub-table name and a column to be ignored may stand in either place.
@@ -203,7 +238,8 @@ impl Survey {
         columns.insert(0, column);
         keys.insert(0, Vec::new());
         let only = if several { None } else { self.measurements.into_iter().next() };
-        Ok(Shape { columns, time: 0, measurement: several.then_some(1), only, keys, found: Default::default() })
+        let (slots, measurement) = (slots(&columns), several.then_some(1));
+        Ok(Shape { columns, time: 0, measurement, only, keys, slots, found: Default::default() })
     }
 }
 
