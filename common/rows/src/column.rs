@@ -3,6 +3,10 @@
 //! Row-wise readers (CSV, NDJSON, line protocol) append cell by cell; a row that turns out bad is taken back with
 //! [`Builder::truncate`], which Arrow's own builders cannot do.
 
+mod run;
+
+pub(crate) use run::Run;
+
 use crate::instant;
 use crate::number;
 use crate::time::Unit;
@@ -54,7 +58,7 @@ struct Valid {
 }
 
 impl Valid {
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, valid: bool) {
         if let Some(bits) = &mut self.bits {
             bits.append(valid);

@@ -129,6 +129,16 @@ impl Index {
         })
     }
 
+    /// The row of this number, and the place of its cells in [`Index::ends`].
+    #[inline]
+    pub fn row(&self, number: usize) -> Option<(Row<'_>, usize)> {
+        let row = self.rows.get(number)?;
+        let before = number.checked_sub(1).and_then(|before| self.rows.get(before));
+        let (start, cells) = before.map_or((0, 0), |before| (before.end as usize, before.cells as usize));
+        let ends = self.ends.get(cells..row.cells as usize).unwrap_or_default();
+        Some((Row { start, end: row.end as usize, ends }, cells))
+    }
+
     /// The position behind every cell of every row; row by row in [`Index::rows`].
     #[inline]
     pub fn ends(&self) -> &[u32] {

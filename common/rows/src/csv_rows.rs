@@ -1,6 +1,6 @@
 //! Rows of CSV into columns, one row at a time: the way that takes every row, and says what is wrong with the others.
 
-use crate::column::{Builder, Fit};
+use crate::column::{Builder, Fit, Run};
 use crate::csv_split::{Cell, Form, unescape};
 use crate::header::Column;
 use crate::options::Header;
@@ -91,6 +91,24 @@ impl RowBuilder {
             }
         }
         Ok(())
+    }
+
+    /// Appends many rows, a column at a time, up to the first that does not fit; gives their number. The grammar is ours.
+    pub fn run(&mut self, run: &Run<'_>) -> usize {
+        let before = self.rows();
+        let mut taken = usize::MAX;
+        for at in 0..self.builders.len() {
+            // No more rows than the columns before took.
+            let cells = taken.saturating_mul(run.columns).min(run.ends.len());
+            let (null, epoch) = (self.grammar.null.as_deref(), self.grammar.epoch);
+            let part = Run { ends: run.ends.get(..cells).unwrap_or_default(), null, epoch, ..*run };
+            let Some(builder) = self.builders.get_mut(at) else { break };
+            taken = builder.run(&part, at);
+        }
+        for builder in &mut self.builders {
+            builder.truncate(before + taken);
+        }
+        taken
     }
 
     /// The rows so far as a batch of `schema`; then there are none.

@@ -157,10 +157,18 @@ fn date(day: i64, out: &mut Vec<u8>) {
 }
 
 /// Reads times; remembers the last date.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Parser {
     date: [u8; 10],
     day: i64,
+    /// The last usual time: its unit, its first 24 bytes, those from the 16th to its end, and its value.
+    last: (Unit, [u8; 24], u128, i64),
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Parser { date: [0; 10], day: 0, last: (Unit::S, [0; 24], 0, 0) }
+    }
 }
 
 /// Why a text is no time of the unit that was asked for.
@@ -205,6 +213,75 @@ impl Parser {
         let seconds = i128::from(day) * i128::from(DAY) + i128::from(hour * 3600 + minute * 60 + second - shift);
         let value = seconds * i128::from(unit.per_second()) + i128::from(fraction);
         i64::try_from(value).map_err(|_| OUT_OF_RANGE)
+    }
+}
+
+impl Parser {
+    /// As [`Parser::parse`], for the text at `from..to` of something longer.
+    #[inline(always)]
+    pub(crate) fn parse_in(&mut self, whole: &[u8], from: usize, to: usize, unit: Unit) -> Result<i64, &'static str> {
+        match self.usual(whole, from, to, unit) {
+            Some(value) => Ok(value),
+            None => self.parse(whole.get(from..to).unwrap_or_default(), unit),
+        }
+    }
+
+    /// `2024-01-01T00:00:00.000Z` with the unit's digits, of the date before, or the very time before.
+    #[inline(always)]
+    fn usual(&mut self, whole: &[u8], from: usize, to: usize, unit: Unit) -> Option<i64> {
+        let text = whole.get(from..)?.first_chunk::<32>()?;
+        let digits = unit.digits();
+        let len = to.wrapping_sub(from);
+        if len != 20 + digits + usize::from(digits > 0) {
+            return None;
+        }
+        let (head, tail) = (text.first_chunk::<24>()?, text.get(16..)?.first_chunk::<16>()?);
+        let keep = 8 * (32 - len as u32) & 127;
+        // All of the text, but not what follows it.
+        let tail = u128::from_le_bytes(*tail) << keep;
+        let head = *head;
+        if self.last.0 == unit && self.last.1 == head && self.last.2 == tail {
+            return Some(self.last.3);
+        }
+        if text.first_chunk::<10>()? != &self.date || text[10] != b'T' || whole.get(to - 1) != Some(&b'Z') {
+            return None;
+        }
+        // HH:MM:SS
+        let clock = crate::eight_digits::word(text, 11)?;
+        const COLONS: u64 = 0x0000_3A00_003A_0000;
+        if clock & 0x0000_FF00_00FF_0000 != COLONS {
+            return None;
+        }
+        let pair = |at: u32| {
+            let (tens, ones) = ((clock >> (8 * at) & 0xFF) as i64 - 48, (clock >> (8 * at + 8) & 0xFF) as i64 - 48);
+            if (0..=9).contains(&tens) && (0..=9).contains(&ones) { tens * 10 + ones } else { 100 }
+        };
+        let (hour, minute, second) = (pair(0), pair(3), pair(6));
+        if hour > 23 || minute > 59 || second > 59 {
+            return None;
+        }
+        let fraction = if digits == 0 {
+            0
+        } else {
+            if text[19] != b'.' {
+                return None;
+            }
+            let first = crate::eight_digits::digits(crate::eight_digits::word(text, 20)?, digits.min(8))? as i64;
+            match digits {
+                9 => {
+                    let last = text[28].wrapping_sub(b'0');
+                    if last > 9 {
+                        return None;
+                    }
+                    first * 10 + i64::from(last)
+                }
+                _ => first,
+            }
+        };
+        let seconds = self.day * DAY + hour * 3600 + minute * 60 + second;
+        let value = seconds.checked_mul(unit.per_second())?.checked_add(fraction)?;
+        self.last = (unit, head, tail, value);
+        Some(value)
     }
 }
 
@@ -337,6 +414,10 @@ mod tests {
                 let mut out = Vec::new();
                 printer.print(value, UNITS[unit], &mut out);
                 prop_assert_eq!(parser.parse(&out, UNITS[unit]), Ok(value));
+                for padding in [0, 1, 40] {
+                    let longer = [&b"12,"[..], &out, &b"7".repeat(padding)].concat();
+                    prop_assert_eq!(parser.parse_in(&longer, 3, 3 + out.len(), UNITS[unit]), Ok(value));
+                }
                 prop_assert_eq!(unit_of(&out), Some(UNITS[unit]));
             }
         }
@@ -361,6 +442,22 @@ mod tests {
         #[test]
         fn random_bytes_never_panic(bytes: Vec<u8>, unit in 0usize..4) {
             let _ = Parser::default().parse(&bytes, UNITS[unit]);
+        }
+
+        #[test]
+        fn damaged_times_are_read_alike_in_place(value in 1_600_000_000_000i64..1_800_000_000_000, unit in 0usize..4, damage in testkit::proptest::collection::vec((0usize..33, prop_oneof![Just(b'0'), Just(b'9'), Just(b':'), Just(b'.'), Just(b'Z'), Just(b'6'), any::<u8>()]), 0..4), cut in 0usize..3) {
+            let mut parser = Parser::default();
+            for value in [value, value, value + 1] {
+                let text = print(value, UNITS[unit]);
+                let mut bytes = [text.as_bytes(), b",1.5,abcdefghijklmnop"].concat();
+                let whole = (&bytes.clone()[..], text.len());
+                for (at, byte) in &damage {
+                    bytes[*at] = *byte;
+                }
+                for (bytes, len) in [whole, (&bytes[..], text.len() - cut), whole] {
+                    prop_assert_eq!(parser.parse_in(bytes, 0, len, UNITS[unit]), Parser::default().parse(&bytes[..len], UNITS[unit]));
+                }
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ mod csv_read;
 mod csv_rows;
 mod csv_split;
 mod csv_write;
+mod eight_digits;
 pub mod endmark;
 pub mod foreign;
 pub mod format;

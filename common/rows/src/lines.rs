@@ -51,6 +51,11 @@ impl Lines {
         &self.buffer[self.start..self.end]
     }
 
+    /// The same, and the `back` bytes before it, which were consumed since the last [`Lines::fill`].
+    pub fn bytes_from(&self, back: usize) -> &[u8] {
+        self.buffer.get(self.start.saturating_sub(back)..self.end).unwrap_or_default()
+    }
+
     /// No more bytes come.
     pub fn at_eof(&self) -> bool {
         self.eof
