@@ -167,6 +167,18 @@ impl Type {
         }
     }
 
+    /// How the storage engine encodes the type before it compresses it (recorded), and the number of that.
+    pub fn encoding(self) -> (&'static str, u8) {
+        match self.kind {
+            Kind::Timestamp => ("delta-i", 2),
+            Kind::Bool => ("bit-packing", 3),
+            Kind::Float | Kind::Double => ("delta-d", 4),
+            Kind::Decimal | Kind::Decimal64 => ("disabled", 0xff),
+            _ if self.width().is_some() => ("simple8b", 1),
+            _ => ("disabled", 0xff),
+        }
+    }
+
     /// The base name, without a length (DESCRIBE, `column_meta`); DECIMAL with its digits.
     pub fn name(self) -> String {
         let name = match self.kind {

@@ -48,14 +48,7 @@ fn encoding(ty: Type, tag: bool) -> [&'static str; 3] {
     if tag {
         return ["disabled"; 3];
     }
-    let encoding = match ty.kind {
-        Kind::Timestamp => "delta-i",
-        Kind::Bool => "bit-packing",
-        Kind::Float | Kind::Double => "delta-d",
-        _ if ty.width().is_some() && !matches!(ty.kind, Kind::Decimal | Kind::Decimal64) => "simple8b",
-        _ => "disabled",
-    };
-    [encoding, "lz4", "medium"]
+    [ty.encoding().0, "lz4", "medium"]
 }
 
 pub fn describe(context: &Context<'_>, name: &TableName) -> Result<ResultSet, SqlError> {

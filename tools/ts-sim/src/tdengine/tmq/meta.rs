@@ -44,18 +44,6 @@ fn change_json(change: &Change) -> Json {
     }
 }
 
-/// How the storage engine packs a type: encoding, compression, level (recorded).
-pub fn encoding(ty: Type) -> (&'static str, u8) {
-    match ty.kind {
-        TypeKind::Timestamp => ("delta-i", 2),
-        TypeKind::Bool => ("bit-packing", 3),
-        TypeKind::Float | TypeKind::Double => ("delta-d", 4),
-        TypeKind::Decimal | TypeKind::Decimal64 => ("disabled", 0xff),
-        _ if ty.width().is_some() => ("simple8b", 1),
-        _ => ("disabled", 0xff),
-    }
-}
-
 fn named_type(name: &str, ty: &str, length: &str, field: &Field) -> Map<String, Json> {
     let mut json = Map::new();
     json.insert(name.into(), field.name.clone().into());
@@ -69,7 +57,7 @@ fn named_type(name: &str, ty: &str, length: &str, field: &Field) -> Map<String, 
 fn column(field: &Field) -> Json {
     let mut json = named_type("name", "type", "length", field);
     json.insert("isPrimarykey".into(), field.key.into());
-    json.insert("encode".into(), encoding(field.ty).0.into());
+    json.insert("encode".into(), field.ty.encoding().0.into());
     json.insert("compress".into(), "lz4".into());
     json.insert("level".into(), "medium".into());
     Json::Object(json)

@@ -9,7 +9,7 @@ use super::super::store::Stable;
 use super::super::types::{Field, Kind as TypeKind, Type};
 use super::super::value::Value;
 use super::message::{Block, Kind, Message};
-use super::meta;
+use super::snapshot;
 use crate::args::Precision;
 
 /// What the receiver needs to know to replay a message.
@@ -47,7 +47,7 @@ pub struct Encoding {
     pub share: bool,
 }
 
-/// True when a message makes a child with a JSON tag: its raw form was not recorded, and is not made up here.
+/// True for what was not recorded in its raw form, which is not made up here: children with a JSON tag, rows of a snapshot.
 pub fn is_unknown(message: &Message) -> bool {
     let has_json =
         |created: &Created| created.stable.as_ref().is_some_and(|s| s.tags.iter().any(|t| t.ty.kind == TypeKind::Json));
@@ -55,7 +55,8 @@ pub fn is_unknown(message: &Message) -> bool {
         Some(Change::Create(created)) => has_json(created),
         _ => false,
     };
-    made || message.created.iter().any(has_json)
+    let of_snapshot = message.start == snapshot::OFFSET && message.kind != Kind::Meta;
+    made || of_snapshot || message.created.iter().any(has_json)
 }
 
 /// The type and body of a message.
@@ -216,7 +217,7 @@ fn packing(out: &mut Out, fields: &[Field], ids: &[i16], version: i32) {
     out.zigzag(version);
     for (field, id) in fields.iter().zip(ids) {
         out.zigzag(i32::from(*id));
-        let (_, encoding) = meta::encoding(field.ty);
+        let (_, encoding) = field.ty.encoding();
         out.0.extend_from_slice(&[2, 1, 0, encoding]);
     }
 }
