@@ -31,8 +31,9 @@ pub async fn connection(server: Arc<Server>, stream: TcpStream) {
     let serving = hyper::server::conn::http1::Builder::new().serve_connection(wire, service).with_upgrades();
     // An error here is a client that went away, or a fault that ended the connection.
     tokio::select! {
-        _ = serving => {}
+        biased;
         _ = restarts.changed() => {}
+        _ = serving => {}
     }
 }
 

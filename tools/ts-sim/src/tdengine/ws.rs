@@ -106,6 +106,8 @@ async fn serve(call: Call, upgraded: Upgraded, dialect: Dialect) {
     let mut heard = Instant::now();
     loop {
         let message = tokio::select! {
+            // A request that comes after a restart must not be answered any more.
+            biased;
             _ = restarts.changed() => {
                 call.ending.reset();
                 return;
