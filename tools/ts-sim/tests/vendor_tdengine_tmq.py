@@ -94,7 +94,14 @@ def recorded(url, version):
     counts = [len(drain(consumer(url, "g", [topic]))[0]) for topic in ("tp_q", "tp_db", "tp_dbmeta", "tp_stb")]
     snapshot = drain(consumer(url, "s", ["tp_q"], **{"experimental.snapshot.enable": "true"}))[0]
     good = check(f"{version} recorded topics, rows {counts}", counts == [38] * 4)
-    return good & check(f"{version} snapshot, {len(snapshot)} rows", len(snapshot) == 35)
+    good &= check(f"{version} snapshot, {len(snapshot)} rows", len(snapshot) == 35)
+    for sql in (
+        "create stable tmqdb.j (ts timestamp, v int) tags (j json)",
+        """insert into tmqdb.j1 using tmqdb.j tags ('{"k":"wert","n":1.5,"b":true,"x":null}') values (now, 7)""",
+    ):
+        by_rest(url, sql)
+    tagged = drain(consumer(url, "j", ["tp_dbmeta"]))[0]
+    return good & check(f"{version} a table with a JSON tag", len(tagged) == 39 and any(row[1] == 7 for row in tagged))
 
 
 RUNS = [

@@ -292,9 +292,6 @@ impl Consumer {
         let database = self.message(call, "message ID is not equal")?.database.clone();
         let precision = self.precision(&database);
         let held = self.message(call, "message ID is not equal")?;
-        if raw::is_unknown(&held.message) {
-            return Err("the raw form of JSON tags and of snapshots is not simulated");
-        }
         let how = raw::Encoding { vgroup: held.vgroup, precision, database: format!("1.{database}."), share };
         let (kind, body) = raw::encode(&held.message, &how);
         Ok((held.id, kind, body))

@@ -2,6 +2,8 @@
 //! requests that the vgroup once got, rows as its reply to a poll. Integers are little endian; a *varint* has seven bits a byte,
 //! signed ones are zigzagged before; texts have their length, with a final NUL, as a varint in front.
 
+use std::collections::BTreeMap;
+
 use super::super::block;
 use super::super::changelog::{Altered, Change, Created, Deleted, TagSet};
 use super::super::column;
@@ -9,7 +11,6 @@ use super::super::store::Stable;
 use super::super::types::{Field, Kind as TypeKind, Type};
 use super::super::value::Value;
 use super::message::{Block, Kind, Message};
-use super::snapshot;
 use crate::args::Precision;
 
 /// What the receiver needs to know to replay a message.
@@ -27,12 +28,16 @@ mod meta_type {
 
 /// The first byte of rows.
 const ROWS: u8 = 100;
-/// An offset in a log, and a later form of it (recorded).
+/// An offset in a log (recorded). Offsets in a snapshot were not recorded: their number stands there in the same form, behind a length
+/// by which readers pass over them.
 const LOG_OFFSET: u8 = 0x11;
 /// Columns have pre-computed aggregates; the first tag has an index; the second part of a composite key.
 const SUMS: u8 = 1;
 const INDEXED: u8 = 2;
 const KEY: u8 = 4;
+/// Of a child's tags: they are keys of a JSON object; they are long.
+const JSON_TAG: u8 = 0x40;
+const LARGE_TAGS: u8 = 0x20;
 /// TSDB_CHILD_TABLE and TSDB_NORMAL_TABLE.
 const CHILD: u8 = 2;
 const NORMAL: u8 = 3;
@@ -45,18 +50,6 @@ pub struct Encoding {
     pub database: String,
     /// Equal tags share their bytes in blocks.
     pub share: bool,
-}
-
-/// True for what was not recorded in its raw form, which is not made up here: children with a JSON tag, rows of a snapshot.
-pub fn is_unknown(message: &Message) -> bool {
-    let has_json =
-        |created: &Created| created.stable.as_ref().is_some_and(|s| s.tags.iter().any(|t| t.ty.kind == TypeKind::Json));
-    let made = match &message.meta {
-        Some(Change::Create(created)) => has_json(created),
-        _ => false,
-    };
-    let of_snapshot = message.start == snapshot::OFFSET && message.kind != Kind::Meta;
-    made || of_snapshot || message.created.iter().any(has_json)
 }
 
 /// The type and body of a message.
@@ -276,40 +269,80 @@ fn create_table(out: &mut Out, created: &Created) {
 
 /// The tags of a child: flags, length, number of tags, version, where each starts, and each with its number and type.
 fn tag_row(stable: &Stable, tags: &[Value<'static>]) -> Vec<u8> {
-    let mut items = Out::default();
-    let mut starts = Vec::new();
+    if let ([Field { ty: Type { kind: TypeKind::Json, .. }, .. }], [tag]) = (&*stable.tags, tags) {
+        return json_row(stable.tag_version, tag);
+    }
+    let mut items = Vec::new();
     for ((field, id), value) in stable.tags.iter().zip(stable.tag_ids.iter()).zip(tags) {
         if value.is_null() {
             continue;
         }
-        starts.push(items.0.len());
-        items.zigzag(i32::from(*id));
-        items.byte(field.ty.number());
+        let mut item = Out::default();
+        item.zigzag(i32::from(*id));
+        item.byte(field.ty.number());
         let bytes = value_bytes(field.ty, value);
-        if field.ty.width().is_some() { items.0.extend_from_slice(&bytes) } else { items.bytes(&bytes) }
+        if field.ty.width().is_some() {
+            item.0.extend_from_slice(&bytes)
+        } else {
+            item.bytes(&bytes)
+        }
+        items.push(item.0);
     }
-    // Many bytes need two for each start.
-    let large = items.0.len() > 255;
-    let head = 9 + starts.len() * if large { 2 } else { 1 };
+    row_of(0, stable.tag_version, &items)
+}
+
+/// A JSON tag: its keys in order, each as a tag with a name in the place of a number. By the server's sources, not recorded.
+fn json_row(version: i32, tag: &Value<'_>) -> Vec<u8> {
+    let text = if let Value::Bytes(text) = tag { text.as_ref() } else { b"{}" };
+    let object: BTreeMap<String, serde_json::Value> = serde_json::from_slice(text).unwrap_or_default();
+    let item = |(key, value): (&String, &serde_json::Value)| {
+        let mut item = Out::default();
+        item.text(key);
+        match value {
+            serde_json::Value::String(text) => {
+                item.byte(Type::var(TypeKind::NChar, 0).number());
+                item.bytes(&ucs4(text));
+            }
+            serde_json::Value::Bool(value) => item.0.extend_from_slice(&[1, u8::from(*value)]),
+            serde_json::Value::Number(number) => {
+                item.byte(Type::fixed(TypeKind::Double).number());
+                item.0.extend_from_slice(&number.as_f64().unwrap_or(0.0).to_le_bytes());
+            }
+            _ => item.0.extend_from_slice(&[0, 0]),
+        }
+        item.0
+    };
+    row_of(JSON_TAG, version, &object.iter().map(item).collect::<Vec<_>>())
+}
+
+/// Tags behind their head; more than 255 bytes need two for each start.
+fn row_of(flags: u8, version: i32, items: &[Vec<u8>]) -> Vec<u8> {
+    let size: usize = items.iter().map(Vec::len).sum();
+    let large = size > 255;
+    let head = 9 + items.len() * if large { 2 } else { 1 };
     let mut out = Out::default();
-    out.byte(if large { 0x20 } else { 0 });
-    out.0.extend_from_slice(&((head + items.0.len()) as u16).to_le_bytes());
-    out.0.extend_from_slice(&(starts.len() as u16).to_le_bytes());
-    out.i32(stable.tag_version);
-    for start in starts {
-        let start = (start as u16).to_le_bytes();
-        out.0.extend_from_slice(if large { &start } else { &start[..1] });
+    out.byte(flags | if large { LARGE_TAGS } else { 0 });
+    out.0.extend_from_slice(&((head + size) as u16).to_le_bytes());
+    out.0.extend_from_slice(&(items.len() as u16).to_le_bytes());
+    out.i32(version);
+    let mut start = 0;
+    for item in items {
+        let bytes = (start as u16).to_le_bytes();
+        out.0.extend_from_slice(if large { &bytes } else { &bytes[..1] });
+        start += item.len();
     }
-    out.0.extend_from_slice(&items.0);
+    items.iter().for_each(|item| out.0.extend_from_slice(item));
     out.0
+}
+
+fn ucs4(text: &str) -> Vec<u8> {
+    text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()
 }
 
 /// A value without its length; NCHAR in UCS-4.
 fn value_bytes(ty: Type, value: &Value<'_>) -> Vec<u8> {
     match value {
-        Value::Bytes(bytes) if ty.kind == TypeKind::NChar => {
-            String::from_utf8_lossy(bytes).chars().flat_map(|c| u32::from(c).to_le_bytes()).collect()
-        }
+        Value::Bytes(bytes) if ty.kind == TypeKind::NChar => ucs4(&String::from_utf8_lossy(bytes)),
         Value::Bytes(bytes) => bytes.to_vec(),
         value => {
             let (bytes, width) = column::encode(ty, value);
