@@ -29,6 +29,7 @@ mod ndjson_read;
 mod ndjson_write;
 pub mod number;
 mod options;
+mod parquet_encoding;
 mod parquet_read;
 mod parquet_write;
 mod pen;

@@ -199,7 +199,7 @@ impl Default for WriteOptions {
             delimiter: b',',
             compression: None,
             precision: Unit::Ns,
-            row_group_bytes: 16 << 20,
+            row_group_bytes: 6 << 20,
         }
     }
 }

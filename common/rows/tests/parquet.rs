@@ -124,3 +124,46 @@ fn long_texts_in_a_dictionary_do_not_fill_the_memory() {
     }
     assert_eq!(rows, 1000);
 }
+
+#[test]
+fn encodings_follow_the_values_and_lose_none() {
+    use arrow_array::{ArrayRef, Float32Array, Float64Array, TimestampMillisecondArray};
+    use parquet::basic::Encoding;
+    let mixed = |i: i64| (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let null = |i: i64| i % 7 == 3;
+    let odd = [f32::NAN, -0.0, f32::INFINITY, 1e-45];
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "ts",
+            Arc::new(TimestampMillisecondArray::from_iter_values((0..9000).map(|i| i * i - 9)).with_timezone("UTC")),
+        ),
+        ("any", Arc::new(Float32Array::from_iter((0..9000).map(|i| (!null(i)).then(|| mixed(i) as u32 as f32 / 7.0))))),
+        (
+            "odd",
+            Arc::new(Float32Array::from_iter(
+                (0..9000).map(|i| Some(*odd.get(i as usize).unwrap_or(&(i as f32 / 3.0)))),
+            )),
+        ),
+        ("wide", Arc::new(Float64Array::from_iter((0..9000).map(|i| (!null(i)).then(|| mixed(i) as f64))))),
+        (
+            "few",
+            Arc::new(Float64Array::from_iter((0..9000).map(|i| (!null(i)).then(|| (mixed(i) % 900) as f64 / 10.0)))),
+        ),
+    ];
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let written = encode(&batch, 3, to(Format::Parquet)).unwrap();
+    let expected = arrow_select::concat::concat_batches(&batch.schema(), vec![&batch; 3]).unwrap();
+    assert_eq!(format!("{:?}", decode(&written, ReadOptions::default()).unwrap()), format!("{expected:?}"));
+    let bits = |batch: &RecordBatch| batch.column(2).to_data().buffers()[0].as_slice().to_vec();
+    assert_eq!(bits(&decode(&written, ReadOptions::default()).unwrap()), bits(&expected));
+
+    let mut file = testkit::tempfile::tempfile().unwrap();
+    file.write_all(&written).unwrap();
+    let footer = SerializedFileReader::new(file).unwrap();
+    let group = footer.metadata().row_group(0);
+    let has = |column: usize, encoding| group.column(column).encodings().any(|e| e == encoding);
+    let split = Encoding::BYTE_STREAM_SPLIT;
+    assert!(has(0, Encoding::DELTA_BINARY_PACKED) && has(1, split) && has(3, split));
+    assert!(has(4, Encoding::RLE_DICTIONARY) && !has(4, split));
+}
