@@ -272,6 +272,34 @@ pub fn extent(client: &mut Client, from: &str, time: &str, condition: &str, unit
     Ok(extent)
 }
 
+/// As [`extent`], for each sub-table that has rows; from 3.0.
+pub fn extents(
+    client: &mut Client,
+    from: &str,
+    time: &str,
+    condition: &str,
+    unit: Unit,
+    mut each: impl FnMut(String, Extent),
+) -> Result<()> {
+    let time = name(time)?;
+    let sql =
+        format!("SELECT tbname, COUNT(*), FIRST({time}), LAST({time}) FROM {from}{condition} PARTITION BY tbname");
+    let mut results = client.query(&sql, Some(unit))?;
+    while let Some(rows) = results.next_rows()? {
+        for row in 0..rows.len {
+            let at = |index: usize| {
+                rows.columns.get(index).map_or(Value::Null, |column| crate::value::at(column.as_ref(), row))
+            };
+            let count = at(1).as_i64().and_then(|count| u64::try_from(count).ok()).unwrap_or(0);
+            let range = at(2).as_i64().zip(at(3).as_i64());
+            if let (Value::Text(table), 1..) = (at(0), count) {
+                each(table, Extent { rows: count, range });
+            }
+        }
+    }
+    Ok(())
+}
+
 /// `COUNT(*)` of `from` (a quoted table, or a statement in parentheses).
 pub fn count(client: &mut Client, from: &str, condition: &str) -> Result<u64> {
     let rows = client.all(&format!("SELECT COUNT(*) FROM {from}{condition}"))?;

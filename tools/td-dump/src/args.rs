@@ -35,7 +35,8 @@ pub struct Args {
     /// Rows before this instant (default: after the newest row at the start)
     #[arg(long, value_name = "TIME", value_parser = instant, allow_hyphen_values = true)]
     pub until: Option<Nanos>,
-    /// Read in parts: time:1h (s m h d w), table or table:100 (sub-tables in a part), tag:NAME
+    /// Read in parts: time:1h (s m h d w); table (thin sub-tables together, large ones in windows) or table:100 (so many
+    /// in a part); tag:NAME
     #[arg(long, value_name = "HOW", value_parser = Split::from_str)]
     pub split: Option<Split>,
     /// Parts that are read at the same time, each on its own connection (default: 4 with --split, else 1)
@@ -116,8 +117,8 @@ pub struct Args {
 pub enum Split {
     /// Half-open windows of this length, aligned to the epoch.
     Time(Duration),
-    /// This many sub-tables in a part.
-    Table(usize),
+    /// This many sub-tables in a part; without a number as many as make parts of about the same size.
+    Table(Option<usize>),
     /// A part for each value of this tag.
     Tag(String),
 }
@@ -128,9 +129,9 @@ impl FromStr for Split {
     fn from_str(text: &str) -> Result<Split> {
         let bad = |why: &str| Error::usage(format!("'{text}': {why}: use time:1h, table, table:100 or tag:NAME"));
         match text.split_once(':') {
-            None if text == "table" => Ok(Split::Table(1)),
+            None if text == "table" => Ok(Split::Table(None)),
             Some(("table", number)) => match number.parse() {
-                Ok(number) if number > 0 && number <= 5000 => Ok(Split::Table(number)),
+                Ok(number) if number > 0 && number <= 5000 => Ok(Split::Table(Some(number))),
                 _ => Err(bad("the number of sub-tables must be 1 to 5000")),
             },
             Some(("time", width)) => match cli::args::duration(width) {
@@ -205,8 +206,8 @@ mod tests {
     #[test]
     fn ways_to_split() {
         assert_eq!("time:1h".parse::<Split>().ok(), Some(Split::Time(Duration::from_secs(3600))));
-        assert_eq!("table".parse::<Split>().ok(), Some(Split::Table(1)));
-        assert_eq!("table:50".parse::<Split>().ok(), Some(Split::Table(50)));
+        assert_eq!("table".parse::<Split>().ok(), Some(Split::Table(None)));
+        assert_eq!("table:50".parse::<Split>().ok(), Some(Split::Table(Some(50))));
         assert_eq!("tag:location".parse::<Split>().ok(), Some(Split::Tag("location".into())));
         for text in ["time", "time:0s", "time:1y", "table:0", "tag:", "rows:5"] {
             assert!(text.parse::<Split>().is_err(), "{text}");

@@ -2,6 +2,7 @@
 
 mod args;
 mod dump;
+mod groups;
 mod inspect;
 mod layout;
 mod plan;

@@ -2,17 +2,22 @@
 //! counted.
 
 use crate::args::{Args, Split};
+use crate::groups::{self, Group};
 use crate::session::Session;
 use crate::target::Target;
 use fault::{Error, Kind, Result};
 use rows::time::{Unit, ceil_to};
+use std::collections::HashSet;
 use std::time::Duration;
 use tdengine::catalog::{self, Extent};
 use tdengine::value::Value;
 use tdengine::{Type, sql};
 
-/// Names in one IN list: the statement stays well below the server's limit (dossier tdengine 5.4).
+/// Names in one IN list: the statement stays below the server's limit (dossier tdengine 5.4).
 const IN_LIST: usize = 5000;
+
+/// Sub-tables in a part where their sizes are not known: 2.x does not tell them all at once.
+const OLD_SIZE: usize = 100;
 
 /// The parts of one table.
 pub struct Plan {
@@ -33,8 +38,8 @@ enum Pieces {
     Whole,
     /// Width in the database's unit.
     Windows(i64),
-    /// Names of sub-tables, so many at a time.
-    Tables(Vec<String>, usize),
+    /// Sub-tables by their names.
+    Tables(Vec<String>, Vec<Group>),
     /// A condition each.
     Conditions(Vec<String>),
 }
@@ -66,15 +71,21 @@ impl Plan {
         let time = target.shape.time.name.clone();
         let unit = target.unit;
         let mut common = Vec::new();
-        if let Some(children) = &target.children {
-            if children.len() > IN_LIST {
-                return Err(Error::usage(format!(
-                    "{} sub-tables of {} match: choose them with --where on their tags",
-                    children.len(),
-                    target.table
-                )));
-            }
-            common.push(sql::tables_in(children));
+        let mut split = args.split.clone();
+        match target.children.as_ref().map(Vec::len) {
+            // One by one they are read anyway, and counted by a look at all.
+            Some(many) if many > IN_LIST => match split {
+                None | Some(Split::Table(_)) if session.major()? >= 3 => {
+                    split = split.or(Some(Split::Table(None)));
+                }
+                _ => {
+                    return Err(Error::usage(format!(
+                        "{many} sub-tables of {} match: read them with --split table, or choose with --where on their tags",
+                        target.table
+                    )));
+                }
+            },
+            _ => common.extend(target.children.as_deref().map(sql::tables_in)),
         }
         if let Some(condition) = &args.condition {
             if !target.is_super() {
@@ -90,15 +101,39 @@ impl Plan {
         let range = extent.range.map(|(first, last)| {
             (since.unwrap_or(first).max(first), until.unwrap_or(i64::MAX).min(last.saturating_add(1)))
         });
-        let pieces = match &args.split {
+        let mut rows = extent.rows;
+        let pieces = match &split {
             _ if range.is_none() => Pieces::Whole,
             None => Pieces::Whole,
             Some(Split::Time(width)) => Pieces::Windows(width_in(*width, unit)?),
             Some(Split::Table(_)) if !target.is_super() => Pieces::Whole,
-            Some(Split::Table(size)) => Pieces::Tables(children(session, target, args)?, *size),
+            Some(Split::Table(size)) => {
+                let range = range.unwrap_or_default();
+                let (names, groups) = if session.major()? < 3 {
+                    let names = children(session, target, args)?;
+                    let groups = groups::fixed(names.len(), size.unwrap_or(OLD_SIZE), range);
+                    (names, groups)
+                } else {
+                    let window = sql::window(&time, Some(range.0), Some(range.1))?;
+                    let condition = sql::filter(window.into_iter().chain(common.iter().cloned()));
+                    let mut tables = with_rows(session, &from, &time, &condition, unit, extent.rows)?;
+                    if let Some(children) = &target.children {
+                        let chosen: HashSet<&str> = children.iter().map(String::as_str).collect();
+                        tables.retain(|(name, _)| chosen.contains(name.as_str()));
+                        rows = tables.iter().map(|(_, extent)| extent.rows).sum();
+                    }
+                    let (names, extents): (Vec<String>, Vec<Extent>) = tables.into_iter().unzip();
+                    let groups = match size {
+                        Some(size) => groups::fixed(names.len(), *size, range),
+                        None => groups::even(&extents, range),
+                    };
+                    (names, groups)
+                };
+                Pieces::Tables(names, groups)
+            }
             Some(Split::Tag(name)) => Pieces::Conditions(tag_values(session, target, name)?),
         };
-        Ok(Plan { from, time, ordered: args.ordered, common, range, rows: extent.rows, pieces })
+        Ok(Plan { from, time, ordered: args.ordered, common, range, rows, pieces })
     }
 
     /// The first and the last time.
@@ -121,11 +156,16 @@ impl Plan {
                     self.part(format!("window [{from}, {to})"), from, to, None)
                 }))
             }
-            Pieces::Tables(names, size) => Box::new(names.chunks(*size).map(move |some| {
-                let name = some.first().map_or_else(String::new, |name| {
-                    format!("sub-table {name}{}", if some.len() > 1 { " …" } else { "" })
-                });
-                self.part(name, first, end, Some(sql::tables_in(some)))
+            Pieces::Tables(names, groups) => Box::new(groups.iter().map(move |group| {
+                let some = names.get(group.names.clone()).unwrap_or_default();
+                let mut name = format!("sub-table {}", some.first().map_or("", String::as_str));
+                if some.len() > 1 {
+                    name.push_str(" …");
+                }
+                if (group.from, group.to) != (first, end) {
+                    name.push_str(&format!(", window [{}, {})", group.from, group.to));
+                }
+                self.part(name, group.from, group.to, Some(sql::tables_in(some)))
             })),
             Pieces::Conditions(all) => Box::new(
                 all.iter().map(move |condition| self.part(condition.clone(), first, end, Some(condition.clone()))),
@@ -150,6 +190,34 @@ fn width_in(width: Duration, unit: Unit) -> Result<i64> {
             Err(Error::usage(format!("--split time: {width:?} is no whole number of {unit}, the database's precision")))
         }
     }
+}
+
+/// The sub-tables that have rows, by name. They must hold all `rows` rows of the table: a list that the server cut (REST
+/// does so in silence) would lose whole sub-tables.
+fn with_rows(
+    session: &mut Session,
+    from: &str,
+    time: &str,
+    condition: &str,
+    unit: Unit,
+    rows: u64,
+) -> Result<Vec<(String, Extent)>> {
+    let mut tables = session.repeat(|client| {
+        let mut tables = Vec::new();
+        catalog::extents(client, from, time, condition, unit, |name, extent| tables.push((name, extent)))?;
+        Ok(tables)
+    })?;
+    let found: u64 = tables.iter().map(|(_, extent)| extent.rows).sum();
+    if found < rows {
+        return Err(Error::new(
+            Kind::Source,
+            format!(
+                "{from}: the sub-tables that the server lists have {found} rows, all together have {rows}: the list was cut, or rows were deleted"
+            ),
+        ));
+    }
+    tables.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(tables)
 }
 
 fn children(session: &mut Session, target: &Target, args: &Args) -> Result<Vec<String>> {

@@ -85,6 +85,11 @@ impl Session {
         }
     }
 
+    /// The server's major version: 2 or 3.
+    pub fn major(&mut self) -> Result<u32> {
+        self.repeat(|client| Ok(client.version().major()))
+    }
+
     /// The connection is in doubt.
     pub fn drop_client(&mut self) {
         self.client = None;

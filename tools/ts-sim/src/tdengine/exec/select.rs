@@ -25,7 +25,7 @@ pub fn select(context: &Context<'_>, select: &Select) -> Result<ResultSet, SqlEr
     }
     let source = match &select.from {
         None => Source::nothing(),
-        Some(From::Table(name)) => Source::table(context, name)?,
+        Some(From::Table(name)) => Source::table(context, name, select.condition.as_ref())?,
         Some(From::Select(inner)) => inner_query(context, inner)?,
     };
     over(context, select, &source)

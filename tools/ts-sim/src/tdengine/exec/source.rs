@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::super::sql::ast::{Expr, From, Item, Select, TableName};
+use super::super::convert::Literal;
+use super::super::sql::ast::{Compare, Expr, From, Item, Select, TableName};
 use super::super::sql::error::SqlError;
 use super::super::store::Table;
 use super::super::table::Rows;
@@ -40,21 +41,33 @@ impl Source {
         Source { columns, tags: [].into(), tbname: false, precision, sorted: false, parts: vec![part] }
     }
 
-    /// A stored table, all children of a super table, or a catalog table.
-    pub fn table(context: &Context<'_>, name: &TableName) -> Result<Source, SqlError> {
+    /// A stored table, all children of a super table (only those that the condition names, where it does), or a catalog
+    /// table.
+    pub fn table(context: &Context<'_>, name: &TableName, condition: Option<&Expr>) -> Result<Source, SqlError> {
         let database = name.database.as_deref().or(context.database).ok_or_else(SqlError::no_current_database)?;
         if database == "information_schema" && !context.engine.version.is_2x() {
             return catalog::table(context, &name.table);
         }
         let database = context.store.database(database).ok_or_else(SqlError::no_database_of_table)?;
         if let Some(stable) = database.stable(&name.table) {
+            let parts = match condition.and_then(named) {
+                None => database.children(&stable.name).map(part).collect(),
+                Some(names) => {
+                    let of_stable = |table: &&Table| table.stable.as_ref().is_some_and(|s| s.name == stable.name);
+                    let mut tables: Vec<&Table> =
+                        names.iter().filter_map(|name| database.table(name)).filter(of_stable).collect();
+                    tables.sort_by_key(|table| table.uid);
+                    tables.dedup_by_key(|table| table.uid);
+                    tables.into_iter().map(part).collect()
+                }
+            };
             return Ok(Source {
                 columns: stable.fields.clone(),
                 tags: stable.tags.clone(),
                 tbname: true,
                 precision: database.precision,
                 sorted: true,
-                parts: database.children(&stable.name).map(part).collect(),
+                parts,
             });
         }
         let table = database.table(&name.table).ok_or_else(SqlError::no_table)?;
@@ -66,6 +79,26 @@ impl Source {
             sorted: true,
             parts: vec![part(table)],
         })
+    }
+}
+
+/// The sub-tables that a condition names, if it can be true for no others: a server finds them without looking at all.
+fn named(condition: &Expr) -> Option<Vec<&str>> {
+    match condition {
+        Expr::And(a, b) => named(a).or_else(|| named(b)),
+        Expr::Compare(Compare::Eq, a, b) => match (&**a, &**b) {
+            (Expr::Tbname, text) | (text, Expr::Tbname) => Some(vec![literal(text)?]),
+            _ => None,
+        },
+        Expr::In(inner, list) if **inner == Expr::Tbname => list.iter().map(literal).collect(),
+        _ => None,
+    }
+}
+
+fn literal(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(Literal::Text(text)) => std::str::from_utf8(text).ok(),
+        _ => None,
     }
 }
 

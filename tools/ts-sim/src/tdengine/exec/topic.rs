@@ -53,7 +53,7 @@ fn plain(context: &Context<'_>, query: &Select) -> Result<(String, Select), SqlE
     let Some(From::Table(table)) = &query.from else { return Err(refused()) };
     let database =
         table.database.as_deref().or(context.database).ok_or_else(SqlError::no_current_database)?.to_string();
-    let items = select::expand(&query, &Source::table(context, table)?)?;
+    let items = select::expand(&query, &Source::table(context, table, None)?)?;
     let ordered = !query.order.is_empty() || !query.keys.is_empty() || query.limit.is_some() || query.tags;
     if ordered || query.offset > 0 || select::is_grouped(&query, &items) || database == "information_schema" {
         return Err(refused());
