@@ -196,6 +196,12 @@ pub fn tags<T: Copy + Default>(
                 *slot = value;
             }
         })?;
+        if dictionary.keys().null_count() == 0 && values.null_count() == 0 {
+            for (row, key) in dictionary.keys().values().iter().enumerate() {
+                each(row, made.get(*key as usize).copied().unwrap_or_default());
+            }
+            return Ok(());
+        }
         for (row, key) in dictionary.keys().iter().enumerate() {
             // A NULL inside the dictionary's values is a NULL too.
             if let Some(key) = key.and_then(|key| usize::try_from(key).ok()).filter(|key| values.is_valid(*key)) {

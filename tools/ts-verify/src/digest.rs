@@ -8,7 +8,8 @@ use crate::canonical::NON_FINITE;
 use crate::column::{Scratch, values};
 use crate::layout::Layout;
 use crate::options::{Dedupe, Options};
-use crate::series::{Key, Table};
+use crate::series::{Input, Key, Table};
+use crate::sums::Sums;
 use arrow_array::RecordBatch;
 use fault::{Context, Error, Kind, Result};
 use foldhash::fast::FixedState;
@@ -66,6 +67,7 @@ pub struct Digest {
     rows: Vec<u32>,
     filled: Vec<u8>,
     heads: Vec<[u8; HEAD]>,
+    sums: Sums,
 }
 
 /// Series hash and time before the field's hash.
@@ -86,12 +88,100 @@ impl Digest {
             rows: Vec::new(),
             filled: Vec::new(),
             heads: Vec::new(),
+            sums: Sums::default(),
         }
     }
 
     /// Adds the cells of a batch.
     pub fn add(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
+        if self.table.near(batch, layout, options)? {
+            self.add_near((batch, layout, options))
+        } else {
+            self.add_far((batch, layout, options))
+        }
+    }
+
+    /// As [`Digest::add`], by columns, for times in i64 nanoseconds: those from 1677 to 2262.
+    fn add_near(&mut self, (batch, layout, options): Input<'_>) -> Result<()> {
+        self.rows.clear();
+        let mut last = 0;
+        for row in 0..batch.num_rows() {
+            last = self.table.number(last, row, (batch, layout, options))?;
+            if self.table.inside.get(row) == Some(&false) {
+                self.rows.push(OUTSIDE);
+                continue;
+            }
+            self.counts.rows += 1;
+            let time = self.table.times.get(row).copied().unwrap_or_default();
+            let number = match self.table.bucket(last, time) {
+                Some(number) => number,
+                None => self.turn(last, time, options.bucket)?,
+            };
+            self.rows.push(number);
+            if options.dedupe != Dedupe::Keep
+                && self.table.again_soon(last, time)
+                && let Some(entry) = self.entries.get_mut(number as usize)
+            {
+                entry.again = true;
+            }
+        }
+        let Digest { table, sums, .. } = self;
+        std::mem::swap(&mut table.sums, &mut sums.series);
+        std::mem::swap(&mut table.times, &mut sums.times);
+        sums.add(batch, &layout.fields, options.rules)?;
+        self.take_sums();
+        Ok(())
+    }
+
+    /// A row of a series in another bucket than the row before.
+    fn turn(&mut self, series: u32, time: i64, width: i64) -> Result<u32> {
+        let bucket = time.div_euclid(width);
+        let number = match self.index.get(&(series, bucket)) {
+            Some(number) => *number,
+            None => self.open(series, bucket)?,
+        };
+        let (from, to) = (bucket.saturating_mul(width), bucket.saturating_add(1).saturating_mul(width));
+        self.table.set_bucket(series, (from, to, number));
+        Ok(number)
+    }
+
+    /// The sums of the rows into their entries.
+    fn take_sums(&mut self) {
+        let Digest { sums, rows, entries, counts, filled, .. } = self;
+        filled.clear();
+        if !sums.odd.is_empty() {
+            filled.resize(rows.len(), 0);
+        }
+        for (row, hash) in &sums.odd {
+            let entry = rows.get(*row).and_then(|entry| entries.get_mut(*entry as usize));
+            if let (Some(entry), Some(filled)) = (entry, filled.get_mut(*row)) {
+                entry.odd_cells += 1;
+                entry.odd_sum = entry.odd_sum.wrapping_add(*hash);
+                *filled = ODD;
+            }
+        }
+        let cells = sums.sums.iter().zip(&sums.cells).zip(&sums.times);
+        for (row, (number, ((sum, cells), time))) in rows.iter().zip(cells).enumerate() {
+            let Some(entry) = entries.get_mut(*number as usize) else { continue };
+            let cells = sums.every.wrapping_add(*cells);
+            if cells == 0 && filled.get(row).is_none_or(|filled| *filled == 0) {
+                counts.all_null_rows += 1;
+                continue;
+            }
+            entry.cells += u64::from(cells);
+            entry.rows += u64::from(cells > 0);
+            entry.sum = entry.sum.wrapping_add(*sum);
+            entry.first = entry.first.min(i128::from(*time));
+            entry.last = entry.last.max(i128::from(*time));
+        }
+    }
+
+    /// As [`Digest::add`], for any times, cell by cell.
+    fn add_far(&mut self, (batch, layout, options): Input<'_>) -> Result<()> {
+        let empty_tags = self.table.empty_tags;
         self.table.fill(batch, layout, options)?;
+        // They were counted already.
+        self.table.empty_tags = empty_tags;
         self.find_entries(options)?;
         self.filled.clear();
         self.filled.resize(batch.num_rows(), 0);
@@ -141,7 +231,7 @@ impl Digest {
             } else {
                 match self.index.get(&(key.series, bucket)) {
                     Some(number) => *number,
-                    None => self.open(key, bucket)?,
+                    None => self.open(key.series, bucket)?,
                 }
             };
             last = (key.series, bucket, number);
@@ -153,7 +243,7 @@ impl Digest {
         Ok(())
     }
 
-    fn open(&mut self, key: Key, bucket: i64) -> Result<u32> {
+    fn open(&mut self, series: u32, bucket: i64) -> Result<u32> {
         let used = (self.entries.len() * ENTRY_BYTES + self.table.bytes) as u64;
         if used > self.max_memory {
             return Err(Error::new(
@@ -168,7 +258,7 @@ impl Digest {
         }
         let number = self.entries.len() as u32;
         self.entries.push(Entry {
-            series: key.series,
+            series,
             bucket,
             cells: 0,
             rows: 0,
@@ -179,7 +269,7 @@ impl Digest {
             last: i128::MIN,
             again: false,
         });
-        self.index.insert((key.series, bucket), number);
+        self.index.insert((series, bucket), number);
         Ok(number)
     }
 
@@ -233,5 +323,126 @@ pub fn bucket_of(time: i128, width: i64) -> Result<i64> {
         Ok(time) => Ok(time.div_euclid(width)),
         Err(_) => i64::try_from(time.div_euclid(i128::from(width)))
             .map_err(|_| Error::malformed(format!("{time} ns is too far away for buckets of {width} ns"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::Rules;
+    use crate::layout::Mapping;
+    use arrow_array::types::Int32Type;
+    use arrow_array::*;
+    use arrow_schema::{Field, Schema};
+    use rows::role::{self, Role};
+    use rows::time::Unit;
+    use std::sync::Arc;
+
+    /// Some values of every type, the awkward ones often.
+    fn batch(random: &mut impl FnMut() -> u64, rows: usize, far: bool) -> RecordBatch {
+        let mut columns: Vec<(Field, ArrayRef)> = Vec::new();
+        macro_rules! column {
+            ($name:expr, $role:expr, $array:ty, $value:expr) => {{
+                let nulls = if $role == Role::Time || random() % 3 == 0 { 0 } else { 3 };
+                let mut value = $value;
+                let cell = |_| (nulls == 0 || random() % nulls > 0).then(|| value(random()));
+                let array: $array = (0..rows).map(cell).collect();
+                let field = Field::new($name, array.data_type().clone(), true);
+                columns.push((role::with_role(field, $role), Arc::new(array) as ArrayRef));
+            }};
+        }
+        let start = if far { -62_135_596_800_000 } else { (random() % 7) as i64 * 600_000 - 900_000 };
+        let step = [1, 1000, 60_000][random() as usize % 3];
+        let mut at = start;
+        let time = |r: u64| {
+            at += if r % 8 == 0 { (r >> 8) as i64 % 5000 - 2500 } else { step };
+            at
+        };
+        column!("time", Role::Time, TimestampMillisecondArray, time);
+        let texts = ["a", "b", "", "\u{e4}"];
+        column!("t", Role::Tag, DictionaryArray<Int32Type>, |r: u64| texts[r as usize % 4]);
+        column!("u", Role::Tag, StringArray, |r: u64| texts[r as usize % 2]);
+        column!("i8", Role::Field, Int8Array, |r: u64| r as i8);
+        column!("i32", Role::Field, Int32Array, |r: u64| r as i32);
+        column!("i64", Role::Field, Int64Array, |r: u64| r as i64);
+        column!("u16", Role::Field, UInt16Array, |r: u64| r as u16);
+        column!("u64", Role::Field, UInt64Array, |r: u64| r);
+        let floats = [
+            0.0,
+            -0.0,
+            1.0,
+            -7.0,
+            0.1,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+            1e300,
+            -9.223372036854775808e18,
+            9.223372036854775808e18,
+            1.7e38,
+            5e-324,
+        ];
+        column!("f32", Role::Field, Float32Array, |r: u64| if r % 2 == 0 {
+            f32::from_bits((r >> 9) as u32)
+        } else {
+            floats[(r >> 8) as usize % floats.len()] as f32
+        });
+        column!("f64", Role::Field, Float64Array, |r: u64| if r % 2 == 0 {
+            f64::from_bits(r)
+        } else {
+            floats[(r >> 8) as usize % floats.len()]
+        });
+        column!("f", Role::Field, Float64Array, |r: u64| (r % 100_000) as f64 / 100.0);
+        column!("ts", Role::Field, TimestampSecondArray, |r: u64| r as i64);
+        column!("ok", Role::Field, BooleanArray, |r: u64| r % 2 == 0);
+        column!("s", Role::Field, StringArray, |r: u64| texts[r as usize % 4]);
+        column!("d", Role::Field, Decimal128Array, |r: u64| i128::from(r as i64));
+        column!("x", Role::Field, BinaryArray, |r: u64| texts[r as usize % 4].as_bytes());
+        let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+        let schema = Schema::new_with_metadata(fields, role::metadata(Some("m"), None));
+        RecordBatch::try_new(Arc::new(schema), arrays).unwrap()
+    }
+
+    /// By columns is the same as cell by cell: sums, counts, doubts; also where both take turns.
+    #[test]
+    fn by_columns_as_by_cells() {
+        let mut state = 0x2545_F491_4F6C_DD1D_u64;
+        let mut random = move || {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state.wrapping_mul(0x2545_F491_4F6C_DD1D)
+        };
+        for round in 0..120 {
+            let defaults = crate::args::DEFAULTS;
+            let options = Options {
+                rules: Rules { strict_numbers: round % 5 == 0, negative_zero: round % 3 == 0, ..defaults.rules },
+                precision: [None, Some(Unit::S), Some(Unit::Ns)][round % 3],
+                since: (round % 4 == 1).then_some(-200_000_000_000),
+                until: (round % 4 == 1).then_some(900_000_000_000),
+                bucket: [1_000_000_000, 3_600_000_000_000, 17][round % 3],
+                empty_tag_distinct: round % 2 == 0,
+                dedupe: if round % 7 == 0 { Dedupe::Keep } else { defaults.dedupe },
+                ..defaults
+            };
+            let (mut columns, mut cells) = (Digest::new(1 << 30), Digest::new(1 << 30));
+            for part in 0..4 {
+                let batch = batch(&mut random, 60, part == 2 && round % 6 == 0);
+                let layout = Layout::new(&batch.schema(), &Mapping::default()).unwrap();
+                let near = columns.table.near(&batch, &layout, &options).unwrap();
+                assert_eq!(near, !(part == 2 && round % 6 == 0));
+                columns.table.empty_tags = cells.table.empty_tags;
+                columns.add(&batch, &layout, &options).unwrap();
+                cells.add_far((&batch, &layout, &options)).unwrap();
+                cells.table.empty_tags = columns.table.empty_tags;
+                assert_eq!(columns.entries, cells.entries);
+            }
+            columns.finish();
+            cells.finish();
+            assert_eq!(columns.counts, cells.counts);
+            assert!(options.since.is_some() || (columns.counts.cells > 1000 && columns.counts.non_finite > 10));
+            let labels = |digest: &Digest| digest.table.series.iter().map(|s| s.label.clone()).collect::<Vec<_>>();
+            assert_eq!(labels(&columns), labels(&cells));
+        }
     }
 }

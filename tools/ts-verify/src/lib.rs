@@ -12,6 +12,7 @@ mod dedupe;
 mod digest;
 mod digest_file;
 mod form;
+mod hash;
 mod input;
 mod layout;
 mod options;
@@ -21,6 +22,7 @@ mod report;
 mod rowdiff;
 mod series;
 mod side;
+mod sums;
 
 use args::{Args, Command, DigestArgs};
 use cli::output::Output;

@@ -4,10 +4,15 @@
 use crate::column::{Scratch, plain, tags};
 use crate::layout::{Column, Layout};
 use crate::options::Options;
+use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use fault::{Context, Error, Result};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+use rows::time::Unit;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -17,6 +22,11 @@ use xxhash_rust::xxh3::xxh3_128;
 struct Seen {
     runs: Vec<Run>,
     current: usize,
+    /// The current interval once more, for [`Seen::soon`]: its end (which may be ahead of the interval's), the last
+    /// distance, and the instant at which the next interval begins. A distance of 0 is none.
+    high: i64,
+    step: i64,
+    ceiling: i64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +44,36 @@ const RUNS: usize = 16;
 const GAP: i128 = 64;
 
 impl Seen {
+    /// True: the instant is certainly new, and noted, because it is as far from the last one as that was from the one
+    /// before. False: nothing was noted.
+    #[inline]
+    fn soon(&mut self, at: i64) -> bool {
+        let soon = at > self.high && at.wrapping_sub(self.high) == self.step && at < self.ceiling;
+        if soon {
+            self.high = at;
+        }
+        soon
+    }
+
     /// Notes an instant. False: certainly new. True: it may have been there before.
     fn again(&mut self, at: i128) -> bool {
+        if self.step > 0
+            && let Some(run) = self.runs.get_mut(self.current)
+        {
+            run.high = i128::from(self.high);
+        }
+        let again = self.look(at);
+        self.step = 0;
+        if let Some(run) = self.runs.get(self.current)
+            && let (Ok(high), Ok(step)) = (i64::try_from(run.high), i64::try_from(run.step))
+        {
+            let next = self.runs.get(self.current + 1).map_or(i128::MAX, |run| run.low);
+            (self.high, self.step, self.ceiling) = (high, step, i64::try_from(next).unwrap_or(i64::MAX));
+        }
+        again
+    }
+
+    fn look(&mut self, at: i128) -> bool {
         let next = self.runs.get(self.current + 1).map_or(i128::MAX, |run| run.low);
         if let Some(run) = self.runs.get_mut(self.current) {
             let step = at - run.high;
@@ -69,7 +107,12 @@ impl Seen {
 pub struct Series {
     /// `{"measurement":…,"tags":{…}}`: canonical JSON, the same text on both sides, and the sort key.
     pub label: String,
+    hash: u128,
+    /// The series that came after this one the last time.
+    next: u32,
     seen: Seen,
+    /// The bucket of the last row: from, to (exclusive), and what stands for it.
+    bucket: (i64, i64, u32),
 }
 
 /// The series seen so far, and what a batch needs per row.
@@ -80,7 +123,13 @@ pub struct Table {
     pub bytes: usize,
     /// Rows with a tag that is an empty text.
     pub empty_tags: u64,
-    sums: Vec<u128>,
+    /// Of each row of the batch: the hash of its series.
+    pub sums: Vec<u128>,
+    /// After [`Table::near`]: the instants.
+    pub times: Vec<i64>,
+    /// After [`Table::near`]: the rows that are in the range; empty if all are.
+    pub inside: Vec<bool>,
+    /// After [`Table::fill`].
     pub keys: Vec<Key>,
 }
 
@@ -108,7 +157,78 @@ impl Table {
             bytes: 0,
             empty_tags: 0,
             sums: Vec::new(),
+            times: Vec::new(),
+            inside: Vec::new(),
             keys: Vec::new(),
+        }
+    }
+
+    /// Fills [`Table::sums`], and [`Table::times`] and [`Table::inside`] if every instant is one in i64 nanoseconds. False if
+    /// not.
+    pub fn near(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<bool> {
+        self.hash_series(batch, layout, options)?;
+        let column = batch.column(layout.time);
+        all_valid(column)?;
+        let factor = layout.unit.nanos();
+        self.times.clear();
+        self.inside.clear();
+        let values = match layout.unit {
+            Unit::S => &column.as_primitive::<TimestampSecondType>().values()[..],
+            Unit::Ms => &column.as_primitive::<TimestampMillisecondType>().values()[..],
+            Unit::Us => &column.as_primitive::<TimestampMicrosecondType>().values()[..],
+            Unit::Ns => &column.as_primitive::<TimestampNanosecondType>().values()[..],
+        };
+        let range = i64::MIN / factor..=i64::MAX / factor;
+        if !values.iter().fold(true, |all, value| all & range.contains(value)) {
+            return Ok(false);
+        }
+        self.times.extend(values.iter().map(|value| value.wrapping_mul(factor)));
+        if options.since.is_some() || options.until.is_some() {
+            let within = |time: &i64| {
+                let time = i128::from(*time);
+                options.since.is_none_or(|since| time >= since) && options.until.is_none_or(|until| time < until)
+            };
+            self.inside.extend(self.times.iter().map(within));
+        }
+        if let Some(unit) = options.precision {
+            let step = unit.nanos();
+            for time in &mut self.times {
+                let Some(down) = time.div_euclid(step).checked_mul(step) else { return Ok(false) };
+                *time = down;
+            }
+        }
+        Ok(true)
+    }
+
+    /// The number of the series of a row, after one of the series `last`.
+    #[inline]
+    pub fn number(&mut self, last: u32, row: usize, (batch, layout, options): Input<'_>) -> Result<u32> {
+        let hash = self.sums.get(row).copied().unwrap_or_default();
+        let guess = self.series.get(last as usize).map_or(0, |series| series.next);
+        if self.series.get(guess as usize).is_some_and(|series| series.hash == hash) {
+            return Ok(guess);
+        }
+        let number = match self.index.get(&hash) {
+            Some(number) => *number,
+            None => self.add(hash, batch, layout, options, row)?,
+        };
+        if let Some(last) = self.series.get_mut(last as usize) {
+            last.next = number;
+        }
+        Ok(number)
+    }
+
+    /// What stands for the bucket of an instant of a series, if it is that of the series' last row.
+    #[inline]
+    pub fn bucket(&self, series: u32, time: i64) -> Option<u32> {
+        let (from, to, stands) = self.series.get(series as usize)?.bucket;
+        (from <= time && time < to).then_some(stands)
+    }
+
+    /// Remembers it for [`Table::bucket`].
+    pub fn set_bucket(&mut self, series: u32, bucket: (i64, i64, u32)) {
+        if let Some(series) = self.series.get_mut(series as usize) {
+            series.bucket = bucket;
         }
     }
 
@@ -130,6 +250,13 @@ impl Table {
             self.keys[row].series = series;
         }
         Ok(())
+    }
+
+    /// As [`Table::again`].
+    #[inline]
+    pub fn again_soon(&mut self, series: u32, time: i64) -> bool {
+        let soon = self.series.get_mut(series as usize).is_some_and(|series| series.seen.soon(time));
+        !soon && self.again(series, i128::from(time))
     }
 
     /// Notes that the series has a row at this instant. True: it may have had one before.
@@ -169,10 +296,7 @@ impl Table {
 
     fn times(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
         let column = batch.column(layout.time);
-        if column.null_count() > 0 {
-            let row = (0..column.len()).find(|row| column.is_null(*row)).unwrap_or_default();
-            return Err(Error::malformed(format!("row {row} of a batch has no time")));
-        }
+        all_valid(column)?;
         let step = i128::from(options.precision.map_or(1, |unit| unit.nanos()));
         self.keys.clear();
         self.keys.resize(batch.num_rows(), Key::default());
@@ -207,7 +331,8 @@ impl Table {
         label.insert("tags".into(), Value::Object(texts));
         let label = Value::Object(label).to_string();
         self.bytes += label.len() + std::mem::size_of::<Series>() + 96;
-        self.series.push(Series { label, seen: Seen::default() });
+        let next = number;
+        self.series.push(Series { label, hash, next, seen: Seen::default(), bucket: (0, 0, 0) });
         self.index.insert(hash, number);
         Ok(number)
     }
@@ -218,6 +343,16 @@ impl Table {
         let entry = |scratch: &Scratch| text = Some(String::from_utf8_lossy(scratch.value()).into_owned());
         tags(&one, tag.form, options.rules, &mut Scratch::new(0), entry, |_, ()| {})?;
         Ok(text)
+    }
+}
+
+/// A batch and how to read it.
+pub type Input<'a> = (&'a RecordBatch, &'a Layout, &'a Options);
+
+fn all_valid(times: &ArrayRef) -> Result<()> {
+    match (0..times.len()).find(|row| times.null_count() > 0 && times.is_null(*row)) {
+        Some(row) => Err(Error::malformed(format!("row {row} of a batch has no time"))),
+        None => Ok(()),
     }
 }
 
@@ -245,6 +380,30 @@ mod tests {
         assert_eq!(first_doubt(&turns), None);
     }
 
+    /// The quick way says and notes what the other does.
+    #[test]
+    fn soon_is_as_again() {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        for round in 0..300 {
+            let (mut quick, mut slow) = (Seen::default(), Seen::default());
+            let (mut at, mut step) = (if round % 5 == 0 { i64::MAX - 500 } else { 0 }, 1i64);
+            for _ in 0..300 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                match state % 16 {
+                    0 => step = (state >> 8) as i64 % 2000 - 500,
+                    1 => at = at.wrapping_sub((state >> 8) as i64 % 1000),
+                    2 if round % 7 == 0 => at = state as i64,
+                    _ => {}
+                }
+                at = at.wrapping_add(step);
+                let soon = quick.soon(at);
+                assert_eq!(!soon && quick.again(i128::from(at)), slow.again(i128::from(at)));
+            }
+        }
+    }
+
     /// Nothing that was there before may ever be called new.
     #[test]
     fn every_duplicate_is_doubted() {
@@ -257,7 +416,8 @@ mod tests {
                 state ^= state >> 7;
                 state ^= state << 17;
                 let at = i128::from(state % (50 + round * 20)) * if round % 2 == 0 { 1 } else { 1_000_000 };
-                let again = seen.again(at);
+                let soon = round % 3 == 0 && seen.soon(at as i64);
+                let again = !soon && seen.again(at);
                 assert!(all.insert(at) || again, "{at} was there before");
                 assert!(
                     seen.runs.len() <= RUNS && seen.runs.windows(2).all(|w| w[0].high < w[1].low),

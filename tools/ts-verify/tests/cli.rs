@@ -113,6 +113,27 @@ fn the_limit_hides_nothing_in_silence() {
     assert!(text.contains("... and 2 more"), "{text}");
 }
 
+/// Digests are exchanged between machines and releases: these bytes may only change with the version in the header.
+#[test]
+fn digests_of_this_version_stay_as_they_are() {
+    let csv = r#"ts|time,place|tag,temp|double,small|float,n|long,big|ulong,ok|boolean,note|string,at|timestamp,"d|decimal(10,3)",b|binary
+1969-12-31T23:59:59.999Z,a,1.5,0.1,-7,18446744073709551615,true,x,2024-01-01T00:00:00Z,1.250,00ff
+2024-01-01T00:00:00.000Z,a,-0.0,16777216,0,0,false,,1960-01-01T00:00:00Z,-3.000,
+2024-01-01T00:00:00.000Z,,NaN,inf,,,,"",,,
+2024-01-01T01:00:00.000Z,b c,1e300,-2.5,9223372036854775807,1,,é,,0.001,
+"#;
+    let lines = [
+        "{\"tags\":{\"place\":\"a\"}}\t-1\t9\t1\t9328ee14f309bae1a0b173e75d9645b4\t0\t00000000000000000000000000000000\t-1000000\t-1000000",
+        "{\"tags\":{\"place\":\"a\"}}\t473352\t7\t1\t32383283e40934c0bdd8d24659b7bb69\t0\t00000000000000000000000000000000\t1704067200000000000\t1704067200000000000",
+        "{\"tags\":{\"place\":\"b c\"}}\t473353\t6\t1\t5e7883b310ac7779256baa3d40943828\t0\t00000000000000000000000000000000\t1704070800000000000\t1704070800000000000",
+        "{\"tags\":{}}\t473352\t1\t1\t6453d455f48b0a4f9450f076e41ff98d\t2\ta356d828a296cdd4df7aefc04959514e\t1704067200000000000\t1704067200000000000",
+    ];
+    let digest = digest(&[], csv);
+    assert!(digest.starts_with(r#"{"ts-verify":"digest","version":1,"#), "{digest}");
+    let seen: Vec<&str> = digest.lines().skip(1).collect();
+    assert_eq!(seen[..4], lines);
+}
+
 #[test]
 fn digests_travel_and_are_compared_elsewhere() {
     let directory = temp_dir();
