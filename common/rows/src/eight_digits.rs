@@ -59,7 +59,7 @@ pub(crate) fn signed(bytes: &[u8], from: usize, to: usize) -> Option<i64> {
     Some(if negative { -value } else { value })
 }
 
-/// A double of at most eight digits on either side of the point, without an exponent. Digits below 2^53 and powers of ten
+/// A double of at most eight digits before and fifteen behind the point, without an exponent. Digits below 2^53 and powers of ten
 /// up to 10^22 are exact doubles: their quotient is rounded once, as it must be (Clinger 1990).
 #[inline(always)]
 pub(crate) fn double(bytes: &[u8], from: usize, to: usize) -> Option<f64> {
@@ -77,11 +77,18 @@ pub(crate) fn double(bytes: &[u8], from: usize, to: usize) -> Option<f64> {
         digits(head, len)? as f64
     } else {
         let fraction = len - point - 1;
-        if point == 0 || point == 8 || fraction == 0 || fraction > 8 {
+        if point == 0 || point == 8 || fraction == 0 || fraction > 15 {
             return None;
         }
-        let whole = digits(head, point)? * WHOLE_TENS[fraction & 15];
-        let value = whole + digits(word(bytes, from + point + 1)?, fraction)?;
+        let tail = word(bytes, from + point + 1)?;
+        let tail = if fraction <= 8 {
+            digits(tail, fraction)?
+        } else {
+            let more = digits(word(bytes, from + point + 9)?, fraction - 8)?;
+            digits(tail, 8)? * WHOLE_TENS[fraction - 8 & 15] + more
+        };
+        let whole = digits(head, point)?;
+        let value = whole.checked_mul(WHOLE_TENS[fraction & 15])?.checked_add(tail)?;
         if value > 1 << 53 {
             return None;
         }
@@ -109,7 +116,7 @@ mod tests {
 
         /// Whatever is read is what std reads, whatever stands before and behind it.
         #[test]
-        fn numbers_are_those_of_std(text in "-?[0-9]{0,10}[.]?[0-9]{0,10}|[-+.0-9eaNif]{0,6}", before in "[0-9,.]{0,3}", behind in "[0-9.,\n]{0,20}", bits: u32) {
+        fn numbers_are_those_of_std(text in "-?[0-9]{0,10}[.]?[0-9]{0,18}|[-+.0-9eaNif]{0,6}", before in "[0-9,.]{0,3}", behind in "[0-9.,\n]{0,24}", bits: u32) {
             for text in [text, f32::from_bits(bits).to_string(), f64::from(bits).to_string(), format!("{}.{}", bits >> 10, bits & 1023)] {
                 let bytes = [before.as_bytes(), text.as_bytes(), behind.as_bytes()].concat();
                 let (from, to) = (before.len(), before.len() + text.len());

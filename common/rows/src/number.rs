@@ -89,7 +89,8 @@ fn short(text: &[u8]) -> Option<f64> {
         [b'-', digits @ ..] => (true, digits),
         digits => (false, digits),
     };
-    if digits.len() > 18 || digits.is_empty() || digits == b"." {
+    // Of 17 digits nearly every number is above 2^53.
+    if digits.len() > 17 || digits.is_empty() || digits == b"." {
         return None;
     }
     let (mut value, mut scale, mut step) = (0u64, 0usize, 0usize);

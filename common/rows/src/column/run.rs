@@ -52,43 +52,48 @@ impl Run<'_> {
         text_column: bool,
         mut put: impl FnMut(Option<Text<'_>>) -> Result<(), Misfit>,
     ) -> usize {
+        let plain = !self.quotes && !self.returns && self.null.is_none();
         let mut scratch = Vec::new();
         let mut done = 0;
         let mut at = column;
         while let Some(end) = self.ends.get(at) {
-            let from = match at.checked_sub(1).and_then(|before| self.ends.get(before)) {
-                Some(before) => *before as usize + 1,
-                None => self.start,
+            // The end of the cell before; for the first of all it is not in the index.
+            let from = self.ends.get(at.wrapping_sub(1)).map_or(self.start, |before| *before as usize + 1);
+            let to = *end as usize;
+            let text = if plain {
+                (to > from).then_some(Text { whole: self.block, from, to })
+            } else {
+                self.careful(from, to, text_column, &mut scratch)
             };
-            let mut text = Text { whole: self.block, from, to: *end as usize };
-            if self.quotes || self.returns {
-                let cell = csv_index::cell(self.block, from, text.to);
-                if cell.form != Form::Bare {
-                    text = Text { whole: self.block, from: cell.start, to: cell.end };
-                    if cell.form == Form::Escaped {
-                        scratch.clear();
-                        unescape(text.bytes(), &mut scratch);
-                        text = Text { whole: &scratch, from: 0, to: scratch.len() };
-                    }
-                    if put(Some(text)).is_err() {
-                        return done;
-                    }
-                    (done, at) = (done + 1, at + self.columns);
-                    continue;
-                }
-                text.to = cell.end;
-            }
-            let empty = text.to <= from;
-            let null = match self.null {
-                None => empty,
-                Some(null) => (empty && !text_column) || text.bytes() == null,
-            };
-            if put((!null).then_some(text)).is_err() {
-                return done;
+            // One place where it is called, so that it becomes part of the loop.
+            if put(text).is_err() {
+                break;
             }
             (done, at) = (done + 1, at + self.columns);
         }
         done
+    }
+
+    /// A cell that may be quoted, stand before a CR, or be spelled like NULL.
+    fn careful<'s>(&'s self, from: usize, to: usize, text_column: bool, scratch: &'s mut Vec<u8>) -> Option<Text<'s>> {
+        let cell = csv_index::cell(self.block, from, to);
+        let text = Text { whole: self.block, from: cell.start, to: cell.end };
+        match cell.form {
+            Form::Bare => {
+                let empty = text.to <= from;
+                let null = match self.null {
+                    None => empty,
+                    Some(null) => (empty && !text_column) || text.bytes() == null,
+                };
+                (!null).then_some(text)
+            }
+            Form::Quoted => Some(text),
+            Form::Escaped => {
+                scratch.clear();
+                unescape(text.bytes(), scratch);
+                Some(Text { from: 0, to: scratch.len(), whole: scratch })
+            }
+        }
     }
 }
 
