@@ -77,7 +77,7 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
                 Some(file) => file,
                 None => spool(reader)?,
             };
-            Box::new(ParquetReader::open(&name, file, options.limits)?)
+            Box::new(ParquetReader::open(&name, file, options.limits, options.dictionaries)?)
         }
         Format::Lp => {
             let decode = DecodeOptions {

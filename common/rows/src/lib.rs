@@ -31,6 +31,7 @@ pub mod number;
 mod options;
 mod parquet_encoding;
 mod parquet_read;
+mod parquet_texts;
 mod parquet_write;
 mod pen;
 pub mod pipe;

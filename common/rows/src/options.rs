@@ -146,6 +146,9 @@ pub struct ReadOptions {
     pub epoch: Option<Unit>,
     /// CSV and NDJSON: columns whose role and type the caller knows, by name.
     pub columns: Vec<Column>,
+    /// Parquet: texts that the file holds by dictionary come so, whatever its schema says. For those who care about the
+    /// texts and not about their Arrow type.
+    pub dictionaries: bool,
     /// Text formats: rows that cannot be read. The default stops at the first with `Malformed`.
     pub bad_rows: BadRows,
 }
@@ -164,6 +167,7 @@ impl Default for ReadOptions {
             scan: false,
             epoch: None,
             columns: Vec::new(),
+            dictionaries: false,
             bad_rows: Box::new(|row| Err(Error::malformed(row.reason))),
         }
     }

@@ -1,6 +1,7 @@
 //! Parquet in: row group by row group, in batches whose size follows from the row group's own.
 
 use crate::batch::Cutter;
+use crate::parquet_texts::as_dictionaries;
 use crate::{Limits, Reader, RecordBatch, SchemaRef};
 use fault::{Error, Kind, Result, guard};
 use parquet::arrow::arrow_reader::{
@@ -9,6 +10,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::sync::Arc;
 
 const MAGIC: &[u8; 4] = b"PAR1";
 
@@ -25,11 +27,19 @@ pub struct ParquetReader {
 }
 
 impl ParquetReader {
-    /// Reads the footer.
-    pub fn open(name: &str, file: File, limits: Limits) -> Result<ParquetReader> {
+    /// Reads the footer. `dictionaries`: texts come as the file holds them, where that is by dictionary.
+    pub fn open(name: &str, file: File, limits: Limits, dictionaries: bool) -> Result<ParquetReader> {
         let length = check_ends(name, &file)?;
-        let metadata = guarded(name, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
+        let mut metadata = guarded(name, || ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()))?;
         check_ranges(name, metadata.metadata(), length)?;
+        if dictionaries && let Some(schema) = as_dictionaries(metadata.schema(), metadata.metadata(), limits.bytes / 4)
+        {
+            let (file, options) = (Arc::clone(metadata.metadata()), ArrowReaderOptions::new().with_schema(schema));
+            // A schema that does not suit the file after all is no reason not to read it.
+            if let Ok(with) = guarded(name, || ArrowReaderMetadata::try_new(file, options)) {
+                metadata = with;
+            }
+        }
         let cutter = Cutter::new(metadata.schema(), limits).map_err(|error| error.context(name))?;
         Ok(ParquetReader { name: name.to_owned(), file, metadata, cutter, limits, current: None, next_group: 0 })
     }

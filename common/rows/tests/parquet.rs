@@ -29,6 +29,15 @@ proptest! {
     }
 
     #[test]
+    fn texts_may_come_as_dictionaries(batch in any_batch(true), times in 1usize..4, rows in 1usize..10, bytes in 200usize..200_000) {
+        let written = encode(&batch, times, to(Format::Parquet)).unwrap();
+        let limits = Limits { rows, bytes };
+        let read = decode(&written, ReadOptions { limits, dictionaries: true, ..ReadOptions::default() }).unwrap();
+        let expected = arrow_select::concat::concat_batches(&batch.schema(), vec![&batch; times]).unwrap();
+        prop_assert_eq!(plain(&read, true), plain(&expected, true));
+    }
+
+    #[test]
     fn a_cut_file_is_never_whole(batch in any_batch(true), at: Index) {
         let whole = encode(&batch, 2, to(Format::Parquet)).unwrap();
         let error = decode(&whole[..at.index(whole.len())], from(Format::Parquet)).unwrap_err();
@@ -91,6 +100,32 @@ fn row_groups_are_bounded_by_bytes() {
         rows += part.num_rows();
     }
     assert_eq!(rows, 200_000);
+}
+
+#[test]
+fn only_texts_that_repeat_come_as_dictionaries() {
+    let texts = |count: usize| StringArray::from_iter_values((0..60_000).map(|i| format!("{:040}", i % count)));
+    let batch = RecordBatch::try_from_iter([
+        ("few", Arc::new(texts(100)) as _),
+        ("many", Arc::new(texts(60_000)) as _),
+        ("n", Arc::new(Int64Array::from_iter_values(0..60_000)) as _),
+    ])
+    .unwrap();
+    let written = encode(&batch, 1, to(Format::Parquet)).unwrap();
+    let types = |dictionaries: bool, bytes: usize| {
+        let limits = Limits { bytes, ..Limits::default() };
+        let mut reader = open(&written, ReadOptions { dictionaries, limits, ..ReadOptions::default() }).unwrap();
+        let mut rows = 0;
+        while let Some(part) = reader.next().unwrap() {
+            assert_eq!(plain(&part, true), plain(&batch.slice(rows, part.num_rows()), true));
+            rows += part.num_rows();
+        }
+        assert_eq!(rows, 60_000);
+        reader.schema().fields().iter().map(|field| field.data_type().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(types(true, 8 << 20), ["Dictionary(Int32, Utf8)", "Utf8", "Int64"]);
+    assert_eq!(types(true, 1 << 16), ["Utf8", "Utf8", "Int64"]);
+    assert_eq!(types(false, 8 << 20), ["Utf8", "Utf8", "Int64"]);
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn open(args: &Args, shape: &Shape, source: Source, rejects: Arc<Mutex<Rejects>>
         delimiter: args.csv.delimiter,
         epoch: args.csv.epoch,
         columns: shape.columns(typed),
+        dictionaries: true,
         bad_rows: Box::new(move |row: &BadRow<'_>| lock(&rejects).add(row.bytes, row.reason)),
         ..ReadOptions::default()
     };

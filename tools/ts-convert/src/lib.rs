@@ -10,7 +10,7 @@ use cli::rejects::Rejects;
 use cli::{Run, Tool};
 use fault::Result;
 use rows::compress::Compression;
-use rows::format::{self, BadRow, ReadOptions, Source, WriteOptions};
+use rows::format::{self, BadRow, Format, ReadOptions, Source, WriteOptions};
 use rows::{Limits, pipe};
 use shape::Shape;
 
@@ -47,6 +47,8 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         header: args.header,
         delimiter: args.delimiter,
         precision: args.precision,
+        // Formats that keep the Arrow type get it as it is in the file.
+        dictionaries: !matches!(args.format(), Format::Arrow | Format::Parquet),
         bad_rows: Box::new(move |row: &BadRow<'_>| {
             rejects.add(row.bytes, row.reason)?;
             rejects.flush()
