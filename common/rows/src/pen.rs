@@ -135,6 +135,21 @@ impl<'a> Pen<'a> {
         self.tail(low);
     }
 
+    /// Appends `n` (below 10^8) with a point before its last `places` (1 to 7) digits, without zeros at its end but with
+    /// one digit at least on each side.
+    #[inline(always)]
+    pub fn decimal(&mut self, n: u32, places: u32) {
+        let digits = digits(n);
+        // In front: all zeros but the one before the point.
+        let front = ((digits | 1 << 56).trailing_zeros() / 8).min(7 - places);
+        let back = (digits.leading_zeros() / 8).min(places - 1);
+        let text = (digits | ASCII) >> (8 * front & 63);
+        let whole = 8 - front - places;
+        self.put(&text.to_le_bytes(), whole as usize);
+        self.byte(b'.');
+        self.put(&(text >> (8 * whole & 63)).to_le_bytes(), (places - back) as usize);
+    }
+
     /// Appends a point and `n` as a fraction of 10^8, without zeros at its end but with one digit at least.
     #[inline(always)]
     pub fn fraction(&mut self, n: u32) {
@@ -206,6 +221,12 @@ mod tests {
                 prop_assert_eq!(written(|pen| pen.unsigned(n)), n.to_string());
                 prop_assert_eq!(written(|pen| pen.signed(n as i64)), (n as i64).to_string());
             }
+            let places = 1 + digits % 7;
+            let ten = 10u32.pow(places);
+            let text = format!("{}.{:0width$}", fraction / ten, fraction % ten, width = places as usize);
+            let text = text.trim_end_matches('0');
+            let zero = if text.ends_with('.') { "0" } else { "" };
+            prop_assert_eq!(written(|pen| pen.decimal(fraction, places)), format!("{text}{zero}"));
             let text = format!(".{fraction:08}");
             let text = text.trim_end_matches('0');
             prop_assert_eq!(written(|pen| pen.fraction(fraction)), if text == "." { ".0" } else { text });

@@ -74,7 +74,7 @@ impl Decimals {
                 if rounded / tens(digits) == x {
                     self.long = 0;
                     self.digits = digits;
-                    return print(pen, v.is_sign_negative(), n, round(x).0, digits);
+                    return print(pen, v.is_sign_negative(), n, x, digits);
                 }
                 digits = MOST;
             }
@@ -97,13 +97,13 @@ impl Decimals {
                 if let Some((digits, n)) = self.fewest(x, half) {
                     self.long = 0;
                     self.digits = digits;
-                    return print(pen, v.is_sign_negative(), n, round(x).0, digits);
+                    return print(pen, v.is_sign_negative(), n, x, digits);
                 }
                 self.found_long();
             } else {
                 let (n, rounded) = round(x);
                 if rounded == x {
-                    return print(pen, v.is_sign_negative(), n, n, 0);
+                    return print(pen, v.is_sign_negative(), n, x, 0);
                 }
             }
         }
@@ -149,22 +149,26 @@ fn tens(digits: u8) -> f64 {
     TENS[usize::from(digits & 15)]
 }
 
-/// `n` / 10^digits. `near` is its nearest whole number, or that of the value that it stands for.
+/// `n` / 10^digits, which stands for `x`.
 #[inline(always)]
-fn print(pen: &mut Pen<'_>, negative: bool, n: u64, near: u64, digits: u8) {
+fn print(pen: &mut Pen<'_>, negative: bool, n: u64, x: f64, digits: u8) {
+    if negative {
+        pen.byte(b'-');
+    }
+    if n < 100_000_000 && (1..8).contains(&digits) {
+        return pen.decimal(n as u32, u32::from(digits));
+    }
+    long(pen, n, round(x).0, digits);
+}
+
+/// The same for any number of digits. `near` is the whole number nearest to it.
+fn long(pen: &mut Pen<'_>, n: u64, near: u64, digits: u8) {
     let one = WHOLE_TENS[usize::from(digits & 15)];
     let rest = n.wrapping_sub(near.wrapping_mul(one));
     // Rounded up: one less, and the rest of it.
     let up = ((rest as i64) >> 63) as u64;
     let (whole, rest) = (near.wrapping_add(up), rest.wrapping_add(up & one));
-    if negative {
-        pen.byte(b'-');
-    }
-    if whole < 10 {
-        pen.byte(b'0' + whole as u8);
-    } else {
-        pen.head(whole as u32);
-    }
+    pen.head(whole as u32);
     pen.fraction((rest * WHOLE_TENS[usize::from(MOST.wrapping_sub(digits) & 15)]) as u32);
 }
 
