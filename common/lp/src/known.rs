@@ -77,7 +77,6 @@ pub struct Names {
     text: Vec<u8>,
     entries: Vec<Entry>,
     index: HashTable<u32>,
-    hasher: FixedState,
     /// The series of the line before.
     last: u32,
 }
@@ -88,6 +87,7 @@ struct Entry {
     to: u32,
     /// The series that came after this one the last time: devices report in turns, or one after the other.
     next: u32,
+    hash: u64,
 }
 
 /// What one series costs besides its bytes.
@@ -120,6 +120,12 @@ impl Names {
     /// Measurement and tags of a series.
     pub fn name(&self, number: u32) -> &[u8] {
         self.with_space(number).and_then(|name| name.strip_suffix(b" ")).unwrap_or_default()
+    }
+
+    /// [`hash`] of its name.
+    #[inline]
+    pub fn hash(&self, number: u32) -> u64 {
+        self.entries.get(number as usize).map_or(0, |entry| entry.hash)
     }
 
     #[inline]
@@ -169,7 +175,7 @@ impl Names {
     /// The number of a series.
     pub fn number(&self, name: &[u8]) -> Option<u32> {
         let same = |number: &u32| self.with_space(*number).and_then(|known| known.strip_suffix(b" ")) == Some(name);
-        self.index.find(self.hasher.hash_one(name), same).copied()
+        self.index.find(hash(name), same).copied()
     }
 
     /// Takes in a series that is not known yet: measurement and tags of a good line. None if there is no room for it.
@@ -178,16 +184,18 @@ impl Names {
         let to = u32::try_from(self.text.len() + name.len() + 1).ok()?;
         self.text.extend_from_slice(name);
         self.text.push(b' ');
-        self.entries.push(Entry { from, to, next: number });
-        let Names { text, entries, index, hasher, .. } = self;
-        let hash = |number: &u32| {
-            let name = entries.get(*number as usize).and_then(|e| text.get(e.from as usize..e.to as usize - 1));
-            hasher.hash_one(name.unwrap_or_default())
-        };
-        index.insert_unique(hasher.hash_one(name), number, hash);
+        let hash = hash(name);
+        self.entries.push(Entry { from, to, next: number, hash });
+        let Names { entries, index, .. } = self;
+        index.insert_unique(hash, number, |number| entries.get(*number as usize).map_or(0, |entry| entry.hash));
         self.follows(number);
         Some(number)
     }
+}
+
+/// A hash of measurement and tags; the same in every thread of a process, and nowhere else.
+pub fn hash(series: &[u8]) -> u64 {
+    FixedState::default().hash_one(series)
 }
 
 /// Whether every reader of the dialect, the splitters included, sees a series end where this one, which was parsed as

@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000), hide_short_help = true)]
     pub batch_rows: Option<u32>,
     /// Bytes in a request before compression, at most (a longer line goes alone)
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = cli::args::bytes, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = "1MiB", value_parser = cli::args::bytes, hide_short_help = true)]
     pub batch_bytes: u64,
     /// Keep the order of lines of one series, or not: with `none` any free connection takes the next batch
     #[arg(long, value_enum, default_value_t = Order::Series, hide_short_help = true)]
@@ -55,7 +55,7 @@ pub struct Args {
     pub tls: TlsArgs,
     #[command(flatten)]
     pub retry: RetryArgs,
-    /// Requests in flight (default: 2; 8 for version 3, which acknowledges once a second)
+    /// Requests in flight, at most: fewer when the server slows down (default: 8)
     #[arg(long, help_heading = "Connection options", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: Option<u16>,
     /// Compression of requests, 0 to 9 (default: 1; 0 to this machine itself)
@@ -100,7 +100,7 @@ impl Args {
             return Err(Error::usage("--dry-run sends nothing, so it cannot --create"));
         }
         let three = target.version == Version::V3;
-        let workers = self.concurrency.map_or(if three { 8 } else { 2 }, usize::from);
+        let workers = self.concurrency.map_or(8, usize::from);
         Ok(Plan {
             dialect: match target.version {
                 Version::V1 => Dialect::V1,

@@ -29,6 +29,13 @@ impl Builder {
         self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
     }
 
+    /// Takes over the lines of another, which is empty then. Only within the limits on batches.
+    pub fn append(&mut self, other: &mut Builder) {
+        let before = self.body.len() as u32;
+        self.body.append(&mut other.body);
+        self.ends.extend(other.ends.drain(..).map(|end| before + end));
+    }
+
     /// Lines so far.
     pub fn lines(&self) -> usize {
         self.ends.len()
@@ -145,6 +152,17 @@ mod tests {
         let mut builder = Builder::default();
         (0..lines).for_each(|i| builder.push(format!("m f={i}").as_bytes()));
         builder.take()
+    }
+
+    #[test]
+    fn builders_are_joined() {
+        let (mut a, mut b) = (Builder::default(), Builder::default());
+        ["m f=1", "m f=22"].iter().for_each(|line| a.push(line.as_bytes()));
+        ["m f=333", "m f=4"].iter().for_each(|line| b.push(line.as_bytes()));
+        a.append(&mut b);
+        assert_eq!((a.lines(), a.bytes(), b.lines(), b.bytes()), (4, 27, 0, 0));
+        let batch = a.take();
+        assert_eq!((batch.line(1), batch.line(2), batch.line(3)), (&b"m f=22"[..], &b"m f=333"[..], &b"m f=4"[..]));
     }
 
     #[test]

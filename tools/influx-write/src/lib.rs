@@ -1,13 +1,16 @@
 //! `influx-write`: line protocol into InfluxDB 1, 2 or 3, with a verdict for every line.
 
+mod ahead;
 pub mod args;
 pub mod batch;
 pub mod deliver;
 pub mod find;
+pub mod gate;
 pub mod lines;
 mod live;
 mod pool;
 mod source;
+pub mod window;
 
 use args::{Args, Plan};
 use cli::rejects::Rejects;
@@ -30,12 +33,13 @@ pub static TOOL: Tool = Tool {
     about: "Write line protocol, or rows, into InfluxDB 1, 2 or 3",
     description: "\
 Reads line protocol (or CSV, Arrow, Parquet, NDJSON, which it encodes), checks every line, and sends it in batches with \
-several requests in flight. A batch that the server refuses in part is searched: bad lines go to --rejects with the \
+as many requests in flight as the server answers without slowing down. A batch that the server refuses in part is searched: bad lines go to --rejects with the \
 server's reason, all others are stored. Busy servers are waited for, too large requests are halved, and a reply that \
 got lost is asked for again: points are the same however often they are written, if they carry their time.
 
 URLs: influx1+http://user@host:8086/DB[/RP], influx2+https://host:8086/?org=ORG&bucket=BUCKET, \
-influx3+https://host:8181/DB. Summary keys: rows and bytes (delivered), retries, rejected, requests, splits, sent_bytes.",
+influx3+https://host:8181/DB. Summary keys: rows and bytes (delivered), retries, rejected, requests, splits, \
+sent_bytes, inflight_max (most requests at once), slowdowns (how often their number was cut).",
     examples: &[
         ("a file of line protocol into a database of version 1, made if need be", "influx-write --url influx1+http://localhost:8086/plant --create meters.lp"),
         ("from TDengine into a bucket, up to 100 bad lines set aside", "td-dump --url tdengine://root@td:6041/plant --table meters | lp-encode | TS_TARGET_TOKEN=$TOKEN influx-write --url 'influx2+https://influx:8086/?org=acme&bucket=plant' --rejects bad.lp --max-rejects 100"),
@@ -51,7 +55,7 @@ influx3+https://host:8181/DB. Summary keys: rows and bytes (delivered), retries,
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let plan = args.plan()?;
-    for key in ["requests", "splits", "sent_bytes"] {
+    for key in ["requests", "splits", "sent_bytes", "inflight_max", "slowdowns"] {
         run.counter(key);
     }
     let shared = Shared::new(run, Rejects::create(&args.rejects, run)?);
@@ -108,7 +112,7 @@ fn open(args: &Args, plan: &Plan, unit: Unit, shared: &Arc<Shared>, run: &Run) -
     if args.create {
         create(&client, policy, run)?;
     }
-    let live = Live::new(shared, client, unit, plan.gzip);
+    let live = Live::new(shared, client, unit, plan.gzip, plan.workers);
     Pool::start(plan, args.order, Arc::clone(shared), &live, policy).map(Some)
 }
 
@@ -142,7 +146,7 @@ struct Target {
 }
 
 impl lines::Into for Target {
-    fn line(&mut self, series: &[u8], line: &[u8]) -> Result<()> {
+    fn line(&mut self, series: u64, line: &[u8]) -> Result<()> {
         match &mut self.pool {
             Some(pool) => pool.push(series, line),
             None => Ok(()),

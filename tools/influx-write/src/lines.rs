@@ -1,7 +1,9 @@
 //! Line protocol as it comes in: cut into lines, checked, and handed on.
 
+use crate::ahead::Ahead;
 use crate::args::{Args, Plan};
 use fault::{Context as _, Error, Result};
+use lp::known::hash;
 use lp::{BadLine, Blocks, Checker, Chunk, RawLine};
 use rows::endmark::EndMarkReader;
 use rows::line_protocol::{agreed, lp_precision, stated};
@@ -13,8 +15,8 @@ const HEAD: usize = 256;
 
 /// Where lines go.
 pub trait Into {
-    /// A line to be sent, and the series it belongs to as written.
-    fn line(&mut self, series: &[u8], line: &[u8]) -> Result<()>;
+    /// A line to be sent, and the hash of the series that it belongs to.
+    fn line(&mut self, series: u64, line: &[u8]) -> Result<()>;
     /// A line that must not be sent.
     fn reject(&mut self, line: &[u8], reason: &str) -> Result<()>;
     /// Asked once a block: shall it end?
@@ -29,7 +31,7 @@ pub struct Lines<R> {
     pub unit: Unit,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read + Send + 'static> Lines<R> {
     /// Looks at the first line. Exit 2 if the unit asked for is not the one that the input states.
     pub fn open(name: &str, mut reader: R, asked: Option<Unit>) -> Result<Lines<R>> {
         let mut head = Vec::new();
@@ -46,9 +48,9 @@ impl<R: Read> Lines<R> {
     /// exit 9, after every line before it has been handed on.
     pub fn read(self, args: &Args, plan: &Plan, end_mark: bool, into: &mut impl Into) -> Result<u64> {
         let Lines { name, reader, unit } = self;
-        let mut marked = EndMarkReader::new(reader, &name, end_mark);
+        let mut ahead = Ahead::start(EndMarkReader::new(reader, &name, end_mark))?;
         let limits = lp::Limits::default();
-        let mut blocks = Blocks::with_sizes(&mut marked, plan.dialect, 256 << 10, limits.line);
+        let mut blocks = Blocks::with_sizes(&mut ahead, plan.dialect, 256 << 10, limits.line);
         let mut checker = Checker::new(plan.dialect).precision(lp_precision(unit)).limits(limits);
         if args.allow_missing_time {
             checker = checker.allow_missing_timestamps();
@@ -70,7 +72,7 @@ impl<R: Read> Lines<R> {
                     && let Some(line) = checker.known(&mut lines)
                 {
                     count += 1;
-                    into.line(line.series, line.bytes)?;
+                    into.line(line.hash, line.bytes)?;
                     continue;
                 }
                 let Some(raw) = lines.next() else { break };
@@ -80,21 +82,21 @@ impl<R: Read> Lines<R> {
                 }
                 count += 1;
                 if args.no_check {
-                    into.line(lp::series::key(raw.bytes, plan.dialect).unwrap_or_default(), raw.bytes)?;
+                    into.line(hash(lp::series::key(raw.bytes, plan.dialect).unwrap_or_default()), raw.bytes)?;
                     continue;
                 }
                 match checker.parse(raw.bytes) {
                     Ok(line) => {
                         series.clear();
                         lp::series::canonical(&mut series, &line);
-                        into.line(&series, raw.bytes)?;
+                        into.line(hash(&series), raw.bytes)?;
                     }
                     Err(bad) => into.reject(raw.bytes, &place(&name, raw, bad))?,
                 }
             }
         }
         drop(blocks);
-        marked.check_rows(count)?;
+        ahead.finish()?.check_rows(count)?;
         Ok(count)
     }
 }

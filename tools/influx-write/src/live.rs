@@ -1,6 +1,8 @@
 //! The outside of a delivery: the real server, the counters, the rejects.
 
 use crate::deliver::Outside;
+use crate::gate::{Gate, Turn};
+use crate::window::Change;
 use cli::rejects::Rejects;
 use cli::{Counter, Run};
 use fault::{Error, Result};
@@ -30,12 +32,15 @@ pub struct Live {
     client: Client,
     precision: Unit,
     gzip: u32,
+    gate: Arc<Gate>,
     rows: Counter,
     bytes: Counter,
     sent: Counter,
     retries: Counter,
     requests: Counter,
     splits: Counter,
+    most_in_flight: Counter,
+    slowdowns: Counter,
 }
 
 impl Shared {
@@ -86,20 +91,36 @@ impl Shared {
 }
 
 impl Live {
-    /// `gzip`: level, 0 is off.
-    pub fn new(shared: &Arc<Shared>, client: Client, precision: Unit, gzip: u32) -> Live {
+    /// `gzip`: level, 0 is off. `most`: requests in flight over all clones.
+    pub fn new(shared: &Arc<Shared>, client: Client, precision: Unit, gzip: u32, most: usize) -> Live {
         let run = &shared.run;
         Live {
             client,
             precision,
             gzip,
+            gate: Arc::new(Gate::new(most)),
             rows: run.counter("rows"),
             bytes: run.counter("bytes"),
             retries: run.counter("retries"),
             requests: run.counter("requests"),
             splits: run.counter("splits"),
             sent: run.counter("sent_bytes"),
+            most_in_flight: run.counter("inflight_max"),
+            slowdowns: run.counter("slowdowns"),
             shared: Arc::clone(shared),
+        }
+    }
+
+    /// Gives the turn back, and says so if there will be more or fewer of them.
+    fn learn(&self, turn: Turn, verdict: &Verdict, bytes: usize) {
+        let change = match verdict {
+            Verdict::Retry { reason, .. } | Verdict::Split { certain: false, reason } => self.gate.failed(turn, reason),
+            _ => self.gate.answered(turn, bytes),
+        };
+        self.most_in_flight.set(self.gate.most() as u64);
+        if let Some(Change { from, to, why }) = change {
+            self.slowdowns.add(u64::from(to < from));
+            self.shared.run.info(format!("{to} requests in flight, {from} before: {why}"));
         }
     }
 
@@ -123,7 +144,10 @@ impl Outside for Live {
         self.requests.add(1);
         self.sent.add(wire.len() as u64);
         let packed = self.gzip > 0 && wire.as_ptr() != body.as_ptr();
+        // Compressed before the turn, so that the time between request and reply is the server's.
+        let turn = self.gate.enter(|| self.shared.ended());
         let verdict = self.client.write(self.precision, wire, packed);
+        self.learn(turn, &verdict, body.len());
         self.shared.run.debug(|| format!("{} bytes of lines: {verdict:?}", body.len()));
         verdict
     }

@@ -12,7 +12,6 @@ use net::retry::Policy;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use xxhash_rust::xxh3::xxh3_64;
 
 /// The workers, and the batches that are being filled for them.
 pub struct Pool {
@@ -28,6 +27,8 @@ pub struct Pool {
 struct Lane {
     filling: Builder,
     sender: SyncSender<Batch>,
+    /// Something was sent already.
+    begun: bool,
 }
 
 impl Pool {
@@ -39,7 +40,7 @@ impl Pool {
         for lane in 0..lanes {
             let (sender, receiver) = sync_channel(plan.waiting);
             let receiver = Arc::new(Mutex::new(receiver));
-            pool.lanes.push(Lane { filling: Builder::default(), sender });
+            pool.lanes.push(Lane { filling: Builder::default(), sender, begun: false });
             for worker in (lane..plan.workers).step_by(lanes) {
                 let (receiver, live, shared) = (Arc::clone(&receiver), live.clone(), Arc::clone(&pool.shared));
                 let work = move || work(&receiver, live, policy, &shared);
@@ -50,11 +51,12 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Adds a line of the series whose name (measurement and tags as written) is given. Waits for a worker where
-    /// a batch is full. An error means that a worker failed: [`Pool::finish`] says why.
-    pub fn push(&mut self, series: &[u8], line: &[u8]) -> Result<()> {
-        let lanes = self.lanes.len() as u64;
-        let index = if lanes > 1 { (xxh3_64(series) % lanes) as usize } else { 0 };
+    /// Adds a line of the series with this hash. Waits for a worker where a batch is full. An error means that a worker
+    /// failed: [`Pool::finish`] says why.
+    #[inline]
+    pub fn push(&mut self, series: u64, line: &[u8]) -> Result<()> {
+        // The upper half of the product: a remainder would take a division.
+        let index = ((u128::from(series) * self.lanes.len() as u128) >> 64) as usize;
         let Some(lane) = self.lanes.get_mut(index) else { return Err(gone()) };
         if lane.filling.lines() > 0 && lane.filling.bytes() + line.len() >= self.bytes {
             lane.send()?;
@@ -66,6 +68,7 @@ impl Pool {
     /// Sends what is left (unless `abandon`), waits for the workers, and gives the first error of theirs.
     pub fn finish(mut self, abandon: bool) -> Result<()> {
         if !abandon {
+            self.gather();
             for lane in &mut self.lanes {
                 if lane.filling.lines() > 0 && lane.send().is_err() {
                     break;
@@ -84,8 +87,24 @@ impl Pool {
     }
 }
 
+impl Pool {
+    /// Small inputs go as one request: what lanes hold that have sent nothing yet may take any way.
+    fn gather(&mut self) {
+        let mut fresh = self.lanes.iter_mut().filter(|lane| !lane.begun && lane.filling.lines() > 0);
+        let Some(first) = fresh.next() else { return };
+        for lane in fresh {
+            let (lines, bytes) =
+                (first.filling.lines() + lane.filling.lines(), first.filling.bytes() + lane.filling.bytes());
+            if lines <= self.rows && bytes <= self.bytes {
+                first.filling.append(&mut lane.filling);
+            }
+        }
+    }
+}
+
 impl Lane {
     fn send(&mut self) -> Result<()> {
+        self.begun = true;
         self.sender.send(self.filling.take()).map_err(|_| gone())
     }
 }

@@ -61,6 +61,30 @@ fn several_workers_compression_and_small_batches_deliver_every_line_once() {
 }
 
 #[test]
+fn requests_in_flight_follow_the_server() {
+    let run = |faults: &[&str], concurrency: &str| {
+        let sim = sim(&[faults, &["--fault", "delay=20ms"]].concat());
+        let tool = write(&sim).args(["--batch-rows", "20", "--order", "none", "--concurrency", concurrency]);
+        let outcome = tool.arg("-v").stdin(lines(1000)).run().code(0);
+        assert_eq!((outcome.number("rows"), count(&sim)), (1000, 1000));
+        outcome
+    };
+    let easy = run(&[], "6");
+    assert_eq!(easy.number("inflight_max"), 6, "{}", easy.stderr);
+    assert_eq!(run(&[], "1").number("inflight_max"), 1);
+    let busy = run(&["--fault", "status=503:retry-after=0@10-12"], "6");
+    assert!(busy.number("slowdowns") >= 1 && busy.number("retries") >= 3, "{}", busy.stderr);
+    assert!(busy.stderr.contains("requests in flight"), "{}", busy.stderr);
+}
+
+#[test]
+fn a_small_input_is_one_request() {
+    let sim = sim(&[]);
+    let outcome = write(&sim).stdin(lines(100)).run().code(0);
+    assert_eq!((outcome.number("requests"), outcome.number("rows"), count(&sim)), (1, 100, 100));
+}
+
+#[test]
 fn the_last_of_several_lines_for_a_point_wins_with_any_number_of_workers() {
     let sim = sim(&[]);
     let text: String = (0..4000).map(|i| format!("m,t={} v={i}i {FIRST}\n", i % 5)).collect();

@@ -13,6 +13,8 @@ pub struct Known<'l, 'c> {
     pub bytes: &'l [u8],
     /// Measurement and tags, the tags sorted: as [`crate::series::canonical`] gives them.
     pub series: &'c [u8],
+    /// [`crate::known::hash`] of the series.
+    pub hash: u64,
 }
 
 /// Bytes that may be remembered.
@@ -98,7 +100,7 @@ impl Checker {
         }
         let bytes = rest.get(..end)?;
         lines.pass(next);
-        Some(Known { bytes, series: memory.names.name(number) })
+        Some(Known { bytes, series: memory.names.name(number), hash: memory.names.hash(number) })
     }
 }
 
