@@ -17,7 +17,7 @@ pub mod stdout;
 mod tool;
 
 pub use run::{Counter, Run, Stop};
-pub use tool::Tool;
+pub use tool::{Stage, Tool};
 
 use clap::FromArgMatches;
 use fault::{Error, Kind, Result};
@@ -42,8 +42,9 @@ fn main_from<A: clap::Args>(tool: &'static Tool, run: fn(A, &Run) -> Result<()>,
         (Ok(common), Ok(own)) => (common, own),
         (Err(error), _) | (_, Err(error)) => return usage(tool, &error),
     };
-    let context = Run::new(tool.name, &common);
+    let context = Run::new(tool.name, tool.stage, &common);
     signals::install(&context);
+    signals::watch_runner(&context);
     install_panic_hook(tool.name);
     stdout::enlarge_pipes();
     // A bad path for the summary must fail in the first second, not after the migration.

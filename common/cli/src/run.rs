@@ -2,6 +2,7 @@
 
 use crate::args::{Common, LogFormat};
 use crate::log::Log;
+use crate::tool::Stage;
 use fault::{Error, Kind, Result};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
@@ -62,6 +63,7 @@ pub struct Run {
 
 struct Inner {
     tool: &'static str,
+    stage: Stage,
     log: Log,
     started: Instant,
     stop: Stop,
@@ -76,10 +78,11 @@ struct Inner {
 const STANDARD: [&str; 4] = ["rows", "bytes", "retries", "rejected"];
 
 impl Run {
-    pub(crate) fn new(tool: &'static str, common: &Common) -> Self {
+    pub(crate) fn new(tool: &'static str, stage: Stage, common: &Common) -> Self {
         Run {
             inner: Arc::new(Inner {
                 tool,
+                stage,
                 log: Log::new(tool, common),
                 started: Instant::now(),
                 stop: Stop::default(),
@@ -102,7 +105,7 @@ impl Run {
             quiet: true,
             generate: None,
         };
-        Run::new(tool, &common)
+        Run::new(tool, Stage::Control, &common)
     }
 
     /// The tool's name.
@@ -223,6 +226,7 @@ impl Run {
         map.insert("level".into(), "summary".into());
         map.insert("tool".into(), self.inner.tool.into());
         map.insert("version".into(), env!("CARGO_PKG_VERSION").into());
+        map.insert("stage".into(), self.inner.stage.word().into());
         map.insert("status".into(), kind.map_or("ok", Kind::word).into());
         map.insert("exit".into(), kind.map_or(0, Kind::code).into());
         for (key, counter) in lock(&self.inner.counters).iter() {
@@ -235,13 +239,19 @@ impl Run {
         Value::Object(map)
     }
 
+    /// To `--summary-file`, and into the directory where a runner collects what every stage of a pipeline says.
     fn write_summary_file(&self, kind: Option<Kind>) -> Result<()> {
         use std::io::Write as _;
-        let Some(path) = &self.inner.summary_file else { return Ok(()) };
-        let mut file = crate::output::Output::file(path)?;
-        writeln!(file, "{}", self.json_summary(kind))
-            .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))?;
-        file.finish()
+        let receipt = std::env::var_os("TS_RECEIPT_DIR")
+            .filter(|folder| !folder.is_empty() && self.inner.stage != Stage::Control)
+            .map(|folder| PathBuf::from(folder).join(format!("{}.{}.json", self.inner.tool, std::process::id())));
+        for path in self.inner.summary_file.iter().chain(&receipt) {
+            let mut file = crate::output::Output::file(path)?;
+            writeln!(file, "{}", self.json_summary(kind))
+                .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))?;
+            file.finish()?;
+        }
+        Ok(())
     }
 }
 

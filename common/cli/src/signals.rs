@@ -1,9 +1,11 @@
-//! SIGINT and SIGTERM: the first asks the tool to finish or abandon its batch, the second ends it at once.
+//! SIGINT and SIGTERM: the first asks the tool to finish or abandon its batch, the second ends it at once. And the end of
+//! the runner that a stage works for.
 
 use crate::Run;
 use fault::{Error, Kind};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::io::Read;
 use std::time::Duration;
 
 /// How long a tool may take to finish the batch in flight after the first signal, before it is ended from here.
@@ -21,15 +23,42 @@ pub(crate) fn install(run: &Run) {
                 end(&run, kind);
             }
             first = false;
-            run.stop().raise(kind);
-            let run = run.clone();
-            let _ = std::thread::Builder::new().name("grace".into()).spawn(move || {
-                std::thread::sleep(GRACE);
-                end(&run, kind);
-            });
+            ask(&run, kind);
         }
     };
     let _ = std::thread::Builder::new().name("signals".into()).spawn(work);
+}
+
+/// Raises the flag; a tool that does not look at it in time is ended.
+fn ask(run: &Run, kind: Kind) {
+    run.stop().raise(kind);
+    let run = run.clone();
+    let _ = std::thread::Builder::new().name("grace".into()).spawn(move || {
+        std::thread::sleep(GRACE);
+        end(&run, kind);
+    });
+}
+
+/// With TS_RUNNER_FD, the number of an inherited pipe whose other end only the runner holds: when the runner is gone, even
+/// by SIGKILL, the pipe ends, and the tool ends as by SIGTERM. A death signal (`PR_SET_PDEATHSIG`) would tell of the
+/// shell between them only.
+pub(crate) fn watch_runner(run: &Run) {
+    let Some(number) = std::env::var("TS_RUNNER_FD").ok().and_then(|text| text.parse::<u32>().ok()) else { return };
+    let Ok(mut pipe) = std::fs::File::open(format!("/proc/self/fd/{number}")) else { return };
+    let run = run.clone();
+    let work = move || {
+        let mut byte = [0];
+        loop {
+            match pipe.read(&mut byte) {
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                // Nothing is ever written to it.
+                Ok(1..) => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        ask(&run, Kind::Terminated);
+    };
+    let _ = std::thread::Builder::new().name("runner".into()).spawn(work);
 }
 
 fn end(run: &Run, kind: Kind) -> ! {

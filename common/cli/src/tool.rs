@@ -5,10 +5,37 @@ use clap::{Args, Command};
 use fault::Kind;
 use std::fmt::Write as _;
 
+/// What a tool is in a pipeline. `ts-run` compares what the sources gave with what the sinks wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Reads a system, writes a stream.
+    Source,
+    /// Reads a stream, writes a stream.
+    Filter,
+    /// Reads a stream, writes a system.
+    Sink,
+    /// Stands beside the pipelines.
+    Control,
+}
+
+impl Stage {
+    /// The word in the JSON summary.
+    pub fn word(self) -> &'static str {
+        match self {
+            Stage::Source => "source",
+            Stage::Filter => "filter",
+            Stage::Sink => "sink",
+            Stage::Control => "control",
+        }
+    }
+}
+
 /// A tool: name and texts for `--help`, the man page and the README.
 pub struct Tool {
     /// The binary's name.
     pub name: &'static str,
+    /// Its place in a pipeline.
+    pub stage: Stage,
     /// One line.
     pub about: &'static str,
     /// Paragraphs for the long help: what it reads, what it writes, what it promises.
@@ -46,6 +73,7 @@ impl Tool {
             "  {:<20} as --end-mark: end CSV and line protocol with #ts-end, and require it",
             "TS_END_MARK=1"
         );
+        let _ = writeln!(text, "  {:<20} write the summary as JSON into this directory too", "TS_RECEIPT_DIR");
         text.push_str("\nEXIT CODES\n    0  done, every row\n");
         for kind in Kind::ALL {
             let _ = writeln!(text, "  {:>3}  {}", kind.code(), kind.meaning());

@@ -22,6 +22,7 @@ use std::time::Duration;
 /// The tool's texts.
 pub static TOOL: Tool = Tool {
     name: "influx-dump",
+    stage: cli::Stage::Source,
     about: "Read measurements of InfluxDB 1, 2 or 3 as rows",
     description: "\
 Reads whole measurements, or windows of time, through /query (versions 1 and 2) or SQL (version 3), as a stream in bounded \

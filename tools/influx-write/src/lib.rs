@@ -30,6 +30,7 @@ use std::time::Duration;
 /// The tool's texts.
 pub static TOOL: Tool = Tool {
     name: "influx-write",
+    stage: cli::Stage::Sink,
     about: "Write line protocol, or rows, into InfluxDB 1, 2 or 3",
     description: "\
 Reads line protocol (or CSV, Arrow, Parquet, NDJSON, which it encodes), checks every line, and sends it in batches with \

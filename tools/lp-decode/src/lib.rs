@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
     name: "lp-decode",
+    stage: cli::Stage::Filter,
     about: "Turn InfluxDB line protocol into rows of any format",
     description: "\
 Tags, fields and time become columns that keep their role; types are those of the lines (i is long, u is ulong, no suffix is double). \

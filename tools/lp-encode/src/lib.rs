@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
     name: "lp-encode",
+    stage: cli::Stage::Filter,
     about: "Turn rows of any format into InfluxDB line protocol",
     description: "\
 Columns become measurement, tags, fields and time by their role, which td-dump, Arrow, Parquet and the typed CSV header carry; \

@@ -28,6 +28,7 @@ use target::Target;
 /// The tool.
 pub static TOOL: Tool = Tool {
     name: "td-dump",
+    stage: cli::Stage::Source,
     about: "Read tables of TDengine as CSV, Arrow, Parquet or NDJSON",
     description: "\
 Reads super tables, sub-tables and ordinary tables of TDengine 2 and 3 through taosAdapter: over WebSocket \

@@ -17,6 +17,7 @@ use shape::Shape;
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
     name: "ts-convert",
+    stage: cli::Stage::Filter,
     about: "Convert time series between CSV, Arrow, Parquet, NDJSON and line protocol",
     description: "\
 Reads any row format and writes any other, in bounded memory. Columns can be selected, renamed, cast and given another role; \

@@ -18,6 +18,7 @@ use rows::format::{self, WriteOptions};
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
     name: "ts-gen",
+    stage: cli::Stage::Control,
     about: "Generate a time-series data set, the same bytes for the same name and seed",
     description: "\
 Writes a data set to stdout or a file, in any row format, at millions of rows per second. Rows are interleaved by time over \

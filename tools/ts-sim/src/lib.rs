@@ -24,6 +24,7 @@ use crate::listen::Listener;
 /// What ts-sim says of itself.
 pub const TOOL: Tool = Tool {
     name: "ts-sim",
+    stage: cli::Stage::Control,
     about: "Simulate a time-series database: the real protocol, data in memory, faults on demand",
     description: "\
 The base URL goes to stdout, and into --ready-file, once requests are answered; SIGTERM ends it (exit 143).

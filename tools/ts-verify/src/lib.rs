@@ -36,6 +36,7 @@ use std::sync::atomic::AtomicBool;
 
 pub static TOOL: Tool = Tool {
     name: "ts-verify",
+    stage: cli::Stage::Control,
     about: "Prove that two sides hold the same time series, or show where they differ",
     description: "\
 Everything is reduced to cells: (series, time, field) -> value. A NULL, an absent field and an absent row are the same: \
