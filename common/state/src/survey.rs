@@ -1,0 +1,71 @@
+//! How far a migration is: every split counted once, in one pass over the folders.
+
+use crate::{Directory, Plan, Split, Status};
+use fault::Result;
+
+/// Counts over all splits of a plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    pub splits: u64,
+    pub done: u64,
+    pub running: u64,
+    pub pending: u64,
+    /// Failed, and may be tried again.
+    pub failed: u64,
+    /// Failed for good, until somebody has mended the cause.
+    pub blocked: u64,
+    pub skipped: u64,
+    /// Of the splits that are done.
+    pub rows: u64,
+    pub rejected: u64,
+    pub dropped: u64,
+    pub throttled: u64,
+    /// Attempts beyond the first.
+    pub repeated: u64,
+    /// Rows estimated for the splits that are not done; `None` where a split has no estimate.
+    pub rows_left: Option<u64>,
+}
+
+impl Survey {
+    /// Takes a split in.
+    pub fn add(&mut self, split: &Split, status: &Status) {
+        if self.splits == 0 {
+            self.rows_left = Some(0);
+        }
+        self.splits += 1;
+        match status {
+            Status::Done(receipt) => {
+                self.done += 1;
+                self.rows += receipt.rows;
+                self.rejected += receipt.rejected;
+                self.dropped += receipt.dropped;
+                self.throttled += receipt.throttled;
+                self.repeated += u64::from(receipt.attempt.saturating_sub(1));
+                return;
+            }
+            Status::Skipped(_) => {
+                self.skipped += 1;
+                return;
+            }
+            Status::Running(_) => self.running += 1,
+            Status::Pending => self.pending += 1,
+            Status::Failed(failure) if failure.retryable => self.failed += 1,
+            Status::Failed(_) => self.blocked += 1,
+        }
+        self.rows_left = self.rows_left.zip(split.est_rows).map(|(left, rows)| left + rows);
+    }
+
+    /// Of a whole plan.
+    pub fn of(directory: &Directory, plan: &Plan) -> Result<Survey> {
+        let mut survey = Survey::default();
+        for split in &plan.splits {
+            survey.add(split, &directory.status(&split.id)?);
+        }
+        Ok(survey)
+    }
+
+    /// Is every split done?
+    pub fn complete(&self) -> bool {
+        self.done == self.splits
+    }
+}
