@@ -128,6 +128,7 @@ impl Rows {
             dialect: self.settings.dialect,
             scan,
             end_mark: self.settings.end_mark,
+            dictionaries: true,
             ..ReadOptions::default()
         };
         Ok(rows::pipe::threaded(rows::format::open(source, options)?))
