@@ -98,16 +98,11 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// The same as whole numbers, as far as [`decimal`] needs them.
-const WHOLE_POWERS: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-/// `left` and, after the point, `right` of so many digits: at most seven on each side. Exact: both the digits as one whole
-/// number (below 2^53) and the power of ten are doubles, and a division rounds once.
+/// A number of eight digits at most, of which so many stand after the point. Exact: both the digits as one whole number
+/// and the power of ten are doubles, and a division rounds once.
 #[inline]
-pub(crate) fn decimal(left: u64, right: u64, digits: usize) -> f64 {
-    let whole = WHOLE_POWERS.get(digits).copied().unwrap_or(1);
-    let power = POWERS.get(digits).copied().unwrap_or(1.0);
-    left.wrapping_mul(whole).wrapping_add(right) as i64 as f64 / power
+pub(crate) fn decimal(digits: u64, after: usize) -> f64 {
+    digits as i64 as f64 / POWERS.get(after).copied().unwrap_or(1.0)
 }
 
 /// A float as it stands in a line; text out of range gives an infinity. Up to 2^53 and 22 digits after the point by one exact division, others by the standard library.

@@ -12,12 +12,11 @@ use memchr::memchr3;
 /// feed in it; whether the dialect has unsigned integers is for the caller to know.
 #[inline]
 pub fn value(buf: &[u8], at: usize) -> Option<(FieldValue<'_>, usize)> {
-    match *buf.get(at)? {
-        b'0'..=b'9' => number(buf, at, false),
-        b'-' => number(buf, at, true),
-        b'"' => string(buf, at),
-        _ => boolean(buf, at),
+    let first = *buf.get(at)?;
+    if first.is_ascii_digit() || first == b'-' {
+        return number(buf, at, first == b'-');
     }
+    if first == b'"' { string(buf, at) } else { boolean(buf, at) }
 }
 
 /// The time that starts at `at`, where its line ends, and where the next line begins. Only for a time that is the last
@@ -57,34 +56,31 @@ fn ends(after: u8) -> bool {
     after == b',' || after == b' '
 }
 
-#[inline]
+#[inline(always)]
 fn number(buf: &[u8], at: usize, negative: bool) -> Option<(FieldValue<'_>, usize)> {
     let from = at + usize::from(negative);
-    let Some(x) = load(buf, from) else { return any_number(buf, at, negative) };
+    let (Some(x), Some(next)) = (load(buf, from), load(buf, from + 1)) else { return any_number(buf, at, negative) };
     let whole = leading_digits(x);
-    // Up to seven digits on either side of the point, and no exponent.
     if whole == 0 || whole == 8 {
         return any_number(buf, at, negative);
     }
-    let left = eight(x << (64 - 8 * whole));
     let end = from + whole as usize;
     let after = (x >> (8 * whole)) as u8;
     if after == b'.' {
-        let Some(y) = load(buf, end + 1) else { return any_number(buf, at, negative) };
-        let fraction = leading_digits(y);
-        if fraction == 0 || fraction == 8 || !ends((y >> (8 * fraction)) as u8) {
-            return any_number(buf, at, negative);
+        // The digits without the point: those before it, then those from the byte after it on.
+        let before = (1 << (8 * whole)) - 1;
+        let digits = (x & before) | (next & !before);
+        let count = leading_digits(digits);
+        let end = from + 1 + count as usize;
+        if count > whole && ends(*buf.get(end)?) {
+            let v = decimal(eight(digits << (64 - 8 * count)), (count - whole) as usize);
+            return Some((FieldValue::Float(if negative { -v } else { v }), end));
         }
-        let right = eight(y << (64 - 8 * fraction));
-        let v = decimal(left, right, fraction as usize);
-        return Some((FieldValue::Float(if negative { -v } else { v }), end + 1 + fraction as usize));
-    }
-    if ends(after) {
-        let v = left as f64;
+    } else if ends(after) {
+        let v = eight(x << (64 - 8 * whole)) as f64;
         return Some((FieldValue::Float(if negative { -v } else { v }), end));
-    }
-    if after == b'i' && ends(*buf.get(end + 1)?) {
-        let v = left as i64;
+    } else if after == b'i' && ends(*buf.get(end + 1)?) {
+        let v = eight(x << (64 - 8 * whole)) as i64;
         return Some((FieldValue::Int(if negative { -v } else { v }), end + 1));
     }
     any_number(buf, at, negative)

@@ -212,12 +212,21 @@ impl Builder {
     }
 
     /// A signed whole number, for any numeric or time column that holds it exactly.
+    #[inline(always)]
     pub fn signed(&mut self, value: i64) -> Fit {
+        if let Values::I64(v) = &mut self.values {
+            v.push(value);
+            self.valid.push(true);
+            return Ok(());
+        }
+        self.narrow(value)
+    }
+
+    fn narrow(&mut self, value: i64) -> Fit {
         match &mut self.values {
             Values::I8(v) => v.push(value.try_into().map_err(|_| number::RANGE)?),
             Values::I16(v) => v.push(value.try_into().map_err(|_| number::RANGE)?),
             Values::I32(v) => v.push(value.try_into().map_err(|_| number::RANGE)?),
-            Values::I64(v) => v.push(value),
             Values::U8(v) => v.push(value.try_into().map_err(|_| number::RANGE)?),
             Values::U16(v) => v.push(value.try_into().map_err(|_| number::RANGE)?),
             Values::U32(v) => v.push(value.try_into().map_err(|_| number::RANGE)?),
@@ -241,9 +250,18 @@ impl Builder {
     }
 
     /// A float, for columns of type double (or float, which takes the nearest).
+    #[inline(always)]
     pub fn real(&mut self, value: f64) -> Fit {
+        if let Values::F64(v) = &mut self.values {
+            v.push(value);
+            self.valid.push(true);
+            return Ok(());
+        }
+        self.single(value)
+    }
+
+    fn single(&mut self, value: f64) -> Fit {
         match &mut self.values {
-            Values::F64(v) => v.push(value),
             Values::F32(v) => v.push(value as f32),
             _ => return Err("is a float, which the column's type does not hold"),
         }

@@ -12,6 +12,7 @@ use crate::types::Type;
 use crate::{Limits, RecordBatch, SchemaRef};
 use fault::{Error, Result};
 use lp::{Dialect, Element, Kind, Line, Parser, RawValue, Reason, unescape};
+use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 /// The batch under construction.
@@ -23,6 +24,7 @@ pub(super) struct Rows {
     /// Columns of dictionaries have none.
     pub(super) builders: Vec<Builder>,
     pub(super) expected: Expected,
+    pub(super) time_column: usize,
     /// Columns of the fields of the line that was appended last.
     columns: Vec<usize>,
     row_bytes: usize,
@@ -32,6 +34,7 @@ pub(super) struct Rows {
     pub(super) dialect: Dialect,
     /// Units of the times in the lines and in the column.
     units: (Unit, Unit),
+    factor: Factor,
     widen: bool,
     scanned: bool,
     scratch: Vec<u8>,
@@ -39,6 +42,25 @@ pub(super) struct Rows {
 
 /// Why a line is no row.
 pub(super) type Refused<T = ()> = std::result::Result<T, String>;
+
+/// From the unit of the lines to that of the column.
+#[derive(Clone, Copy)]
+enum Factor {
+    Same,
+    Times(i64),
+    Divided(i64),
+}
+
+impl Factor {
+    fn of((from, to): (Unit, Unit)) -> Factor {
+        let (from, to) = (from.nanos(), to.nanos());
+        match from.cmp(&to) {
+            Ordering::Equal => Factor::Same,
+            Ordering::Greater => Factor::Times(from / to),
+            Ordering::Less => Factor::Divided(to / from),
+        }
+    }
+}
 
 impl Rows {
     /// `units`: of the times in the lines and in the column.
@@ -49,11 +71,13 @@ impl Rows {
             series: Series::new(shape.dictionaries()),
             builders: shape.columns.iter().map(|c| Builder::new(c.ty)).collect(),
             expected: Expected::new(&shape),
+            time_column: shape.time,
             columns: Vec::new(),
             row_bytes: shape.columns.iter().map(|c| Builder::row_bytes(c.ty)).sum(),
             bytes: 0,
             limits,
             dialect: options.dialect,
+            factor: Factor::of(units),
             units,
             widen: options.widen,
             scanned: options.scan,
@@ -102,7 +126,9 @@ impl Rows {
                 self.end_row(number, bytes.len());
                 let Rows { expected, columns, series, .. } = self;
                 expected.learn(columns, number, series);
-                ready.extend(self.cut()?);
+                if self.is_full() {
+                    ready.extend(self.finish()?);
+                }
                 Ok(Ok(()))
             }
             Err(reason) => {
@@ -128,7 +154,8 @@ impl Rows {
 
     fn try_append(&mut self, line: &Line<'_>, row: usize) -> Refused<u32> {
         let time = line.timestamp().ok_or_else(|| Reason::MissingTimestamp.to_string())?;
-        self.time(time, row)?;
+        let time = self.in_unit(time)?;
+        self.put(self.time_column, row, "time", |b| b.signed(time))?;
         let number = self.series_of(line, row)?;
         self.columns.clear();
         let mut guess = 0;
@@ -200,12 +227,6 @@ impl Rows {
             }
         }
         Ok(whole)
-    }
-
-    /// Puts the time, given in the unit of the lines.
-    pub(super) fn time(&mut self, time: i64, row: usize) -> Refused {
-        let time = self.in_unit(time)?;
-        self.put(self.shape.time, row, "time", |b| b.signed(time))
     }
 
     fn column(&mut self, tag: bool, key: &[u8], guess: usize) -> Refused<usize> {
@@ -292,23 +313,24 @@ impl Rows {
         }
     }
 
-    fn in_unit(&self, time: i64) -> Refused<i64> {
-        let (from, to) = (self.units.0.nanos(), self.units.1.nanos());
-        if from >= to {
-            return time
-                .checked_mul(from / to)
-                .ok_or_else(|| format!("time {time} is out of the range of the unit {}", self.units.1));
+    /// A time in the unit of the column.
+    #[inline]
+    pub(super) fn in_unit(&self, time: i64) -> Refused<i64> {
+        match self.factor {
+            Factor::Same => Ok(time),
+            Factor::Times(n) => {
+                let unit = self.units.1;
+                time.checked_mul(n).ok_or_else(|| format!("time {time} is out of the range of the unit {unit}"))
+            }
+            Factor::Divided(n) if time % n == 0 => Ok(time / n),
+            Factor::Divided(_) => Err(format!("time {time} has digits below the unit {}", self.units.1)),
         }
-        if time % (to / from) != 0 {
-            return Err(format!("time {time} has digits below the unit {}", self.units.1));
-        }
-        Ok(time / (to / from))
     }
 
-    /// After a row: a batch, if it is full.
+    /// The batch is full.
     #[inline]
-    pub fn cut(&mut self) -> Result<Option<RecordBatch>> {
-        if self.series.rows() >= self.limits.rows || self.bytes >= self.limits.bytes { self.finish() } else { Ok(None) }
+    pub fn is_full(&self) -> bool {
+        self.series.rows() >= self.limits.rows || self.bytes >= self.limits.bytes
     }
 
     /// The rows so far as a batch.

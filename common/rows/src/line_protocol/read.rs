@@ -205,7 +205,9 @@ impl LpReader {
         loop {
             if merge.is_none() && rows.append_known(&mut lines) {
                 read += 1;
-                ready.extend(rows.cut()?);
+                if rows.is_full() {
+                    ready.extend(rows.finish()?);
+                }
                 continue;
             }
             counts.add(0, std::mem::take(&mut read));
