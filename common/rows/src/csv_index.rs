@@ -22,28 +22,34 @@
 //! so the neighbours of each quote are checked, as masks too; a row that breaks the rule (`5"`, text behind a closing
 //! quote) is left to [`split`] alone, and the masks go on behind it.
 //!
-//! The masks come from AVX2 where the machine has it, from SSE2 on other x86-64, and from 64-bit words elsewhere: all
-//! with the same result.
+//! The masks are those of [`crate::csv_masks`].
 
+#[cfg(target_arch = "x86_64")]
+use crate::csv_masks::has_avx2;
+#[cfg(any(test, not(target_arch = "x86_64")))]
+use crate::csv_masks::words;
+use crate::csv_masks::{Detail, Engine, Look};
 use crate::csv_split::{Cell, Form, Split, split};
 
 /// Rows and cells of a block. Made once and used for every block: its memory is recycled.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// The first `cells` are the positions of the byte behind each cell (delimiter or LF); the rest is room.
-    ends: Vec<u32>,
-    cells: usize,
-    rows: Vec<RowEnd>,
+    /// Of the first `used`, each is the position of the byte behind a cell (delimiter or LF), or, before the first cell of
+    /// the block and for a bad row, of the byte before the next cell; the rest is room.
+    bounds: Vec<u32>,
+    used: usize,
+    rows: Vec<Span>,
     len: usize,
     seen: Seen,
     /// Where `split` puts the cells of a row that the masks do not understand.
     scratch: Vec<Cell>,
 }
 
-/// A row's last entry in `ends`, and its end.
+/// A row's part of `bounds`, and where the row ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct RowEnd {
-    cells: u32,
+struct Span {
+    from: u32,
+    to: u32,
     end: u32,
 }
 
@@ -54,6 +60,9 @@ pub(crate) struct Row<'a> {
     pub start: usize,
     /// Where the next one begins: behind its LF.
     pub end: usize,
+    /// The position before its first cell (`start - 1`, which wraps for the first row), then the position behind each of
+    /// its cells: cell `n` is between `bounds[n] + 1` and `bounds[n + 1]`. Only one of these for a bad row.
+    pub bounds: &'a [u32],
     /// The position behind each of its cells: of a delimiter, or of its LF (a CR before that LF is within the last
     /// range, see [`cell`]). A bad row, with text behind a closing quote, has none. A blank line has one.
     pub ends: &'a [u32],
@@ -67,31 +76,6 @@ struct Seen {
     high: bool,
 }
 
-/// Whose masks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Engine {
-    Portable,
-    #[cfg(target_arch = "x86_64")]
-    Sse2,
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
-}
-
-impl Engine {
-    /// The fastest that this machine has.
-    pub fn best() -> Engine {
-        #[cfg(target_arch = "x86_64")]
-        return if avx2() { Engine::Avx2 } else { Engine::Sse2 };
-        #[cfg(not(target_arch = "x86_64"))]
-        return Engine::Portable;
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-fn avx2() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt")
-}
-
 impl Index {
     /// Finds the rows of `bytes`, which begin where a row begins and of which at most 4 GiB are looked at. What was found
     /// in the block before is forgotten.
@@ -102,11 +86,15 @@ impl Index {
     /// As [`Index::scan`], with the masks of this engine.
     pub fn scan_with(&mut self, engine: Engine, bytes: &[u8], delimiter: u8) {
         let bytes = bytes.get(..u32::MAX as usize - 64).unwrap_or(bytes);
-        (self.cells, self.len, self.seen) = (0, 0, Seen::default());
+        (self.used, self.len, self.seen) = (1, 0, Seen::default());
         self.rows.clear();
+        self.bounds.resize(self.bounds.len().max(64), 0);
+        if let Some(before) = self.bounds.first_mut() {
+            *before = u32::MAX;
+        }
         while let Some(odd) = self.scan_from(engine, bytes, delimiter) {
             self.odd_row(bytes, delimiter);
-            // A row that goes on behind these bytes, or for which the mask and `split` agree on nothing.
+            // A row that goes on behind these bytes.
             if self.len <= odd {
                 break;
             }
@@ -116,15 +104,12 @@ impl Index {
     /// Rows, in order.
     #[inline]
     pub fn rows(&self) -> impl ExactSizeIterator<Item = Row<'_>> + Clone {
-        let (mut start, mut cells) = (0, 0);
-        let ends = self.ends();
+        let mut start = 0;
         self.rows.iter().map(move |row| {
-            let found = Row {
-                start,
-                end: row.end as usize,
-                ends: ends.get(cells as usize..row.cells as usize).unwrap_or_default(),
-            };
-            (start, cells) = (row.end as usize, row.cells);
+            let bounds = self.bounds.get(row.from as usize..row.to as usize).unwrap_or_default();
+            let ends = bounds.get(1..).unwrap_or_default();
+            let found = Row { start, end: row.end as usize, bounds, ends };
+            start = row.end as usize;
             found
         })
     }
@@ -134,15 +119,17 @@ impl Index {
     pub fn row(&self, number: usize) -> Option<(Row<'_>, usize)> {
         let row = self.rows.get(number)?;
         let before = number.checked_sub(1).and_then(|before| self.rows.get(before));
-        let (start, cells) = before.map_or((0, 0), |before| (before.end as usize, before.cells as usize));
-        let ends = self.ends.get(cells..row.cells as usize).unwrap_or_default();
-        Some((Row { start, end: row.end as usize, ends }, cells))
+        let bounds = self.bounds.get(row.from as usize..row.to as usize).unwrap_or_default();
+        let ends = bounds.get(1..).unwrap_or_default();
+        let start = before.map_or(0, |before| before.end as usize);
+        Some((Row { start, end: row.end as usize, bounds, ends }, row.from as usize + 1))
     }
 
-    /// The position behind every cell of every row; row by row in [`Index::rows`].
+    /// The positions behind all cells: those of rows that follow one another follow one another, unless a bad row is
+    /// between. Row by row in [`Index::rows`].
     #[inline]
     pub fn ends(&self) -> &[u32] {
-        self.ends.get(..self.cells).unwrap_or_default()
+        self.bounds.get(..self.used).unwrap_or_default()
     }
 
     /// Bytes of the rows, line ends included. What is behind them is no whole row.
@@ -169,10 +156,11 @@ impl Index {
     /// allow for it; `None` at the end of the bytes.
     fn scan_from(&mut self, engine: Engine, bytes: &[u8], delimiter: u8) -> Option<usize> {
         match engine {
-            Engine::Portable => self.walk(bytes, |chunk| portable(chunk, delimiter)),
+            #[cfg(any(test, not(target_arch = "x86_64")))]
+            Engine::Portable => self.walk(bytes, |chunk| words::look(chunk, delimiter), words::detail),
             #[cfg(target_arch = "x86_64")]
-            Engine::Avx2 if avx2() => {
-                // SAFETY: the features that the function is compiled for are there, as `avx2` has just said.
+            Engine::Avx2 if has_avx2() => {
+                // SAFETY: the features that the function is compiled for are there, as `has_avx2` has just said.
                 unsafe { x86::walk_avx2(self, bytes, delimiter) }
             }
             #[cfg(target_arch = "x86_64")]
@@ -184,62 +172,60 @@ impl Index {
     }
 
     #[inline(always)]
-    fn walk(&mut self, bytes: &[u8], masks: impl Fn(&[u8; 64]) -> Masks) -> Option<usize> {
+    fn walk(
+        &mut self,
+        bytes: &[u8],
+        look: impl Fn(&[u8; 64]) -> Look,
+        detail: impl Fn(&[u8; 64]) -> Detail,
+    ) -> Option<usize> {
         let mut at = self.len;
         let mut quoting = Quoting::at_row_start();
-        let mut seen = self.seen;
         let mut broken = None;
-        while at < bytes.len() {
+        while at < bytes.len() && broken.is_none() {
             let rest = bytes.get(at..).unwrap_or_default();
-            let mut m = match rest.first_chunk::<64>() {
-                Some(chunk) => masks(chunk),
+            let mut padded = [0; 64];
+            let chunk = match rest.first_chunk::<64>() {
+                Some(chunk) => chunk,
                 None => {
                     // Zeros behind the end: no delimiter is one.
-                    let mut chunk = [0; 64];
-                    for (to, from) in chunk.iter_mut().zip(rest) {
+                    for (to, from) in padded.iter_mut().zip(rest) {
                         *to = *from;
                     }
-                    masks(&chunk)
+                    &padded
                 }
             };
-            seen.returns |= m.returns != 0;
-            seen.high |= m.high != 0;
+            let mut found = look(chunk);
             // Most blocks hold no quote: then nothing is to be checked either.
-            if m.quotes != 0 || quoting.needed() {
-                seen.quotes = true;
-                if let Some(bad) = quoting.apply(&mut m) {
-                    broken = Some(());
-                    let sure = (1u64 << bad) - 1;
-                    m.delimiters &= sure;
-                    m.line_ends &= sure;
+            if found.other != 0 || quoting.needed() {
+                let detail = detail(chunk);
+                self.seen.note(&detail);
+                if detail.quotes != 0 || quoting.needed() {
+                    broken = quoting.apply(&mut found, &detail);
+                } else {
+                    quoting.skip(&found);
                 }
             } else {
-                quoting.skip(&m);
+                quoting.skip(&found);
             }
-            self.put(at as u32, m.delimiters | m.line_ends, m.line_ends);
-            if broken.is_some() {
-                break;
-            }
+            self.put(at as u32, found);
             at += 64;
         }
-        self.seen = seen;
         // Cells of a row that has no end here are none.
-        let row = self.rows.last().copied().unwrap_or(RowEnd { cells: 0, end: 0 });
-        (self.cells, self.len) = (row.cells as usize, row.end as usize);
+        (self.used, self.len) = self.rows.last().map_or((1, 0), |row| (row.to as usize, row.end as usize));
         broken.map(|()| self.len)
     }
 
     /// Appends the positions of 64 bytes from `base` on.
     #[inline(always)]
-    fn put(&mut self, base: u32, all: u64, line_ends: u64) {
-        let from = self.cells;
-        if self.ends.len() < from + 64 {
-            self.ends.resize((from + 64).max(self.ends.len() * 2), 0);
+    fn put(&mut self, base: u32, found: Look) {
+        let from = self.used;
+        if self.bounds.len() < from + 64 {
+            self.bounds.resize((from + 64).max(self.bounds.len() * 2), 0);
         }
-        let count = all.count_ones() as usize;
-        if let Some(room) = self.ends.get_mut(from..).and_then(|room| room.first_chunk_mut::<64>()) {
+        let count = found.separators.count_ones() as usize;
+        if let Some(room) = self.bounds.get_mut(from..).and_then(|room| room.first_chunk_mut::<64>()) {
             // Eight at a time without a look at how many there are: what is too much is written over.
-            let mut left = all;
+            let mut left = found.separators;
             let mut next = || {
                 let position = base.wrapping_add(left.trailing_zeros());
                 left &= left.wrapping_sub(1);
@@ -259,14 +245,15 @@ impl Index {
                 }
             }
         }
-        let mut left = line_ends;
+        let mut left = found.line_ends;
         while left != 0 {
-            let bit = left.trailing_zeros();
-            let before = all & (left ^ left.wrapping_sub(1));
-            self.rows.push(RowEnd { cells: from as u32 + before.count_ones(), end: base + bit + 1 });
+            let before = found.separators & (left ^ left.wrapping_sub(1));
+            let to = from as u32 + before.count_ones();
+            let first = self.rows.last().map_or(0, |row| row.to - 1);
+            self.rows.push(Span { from: first, to, end: base + left.trailing_zeros() + 1 });
             left &= left.wrapping_sub(1);
         }
-        self.cells = from + count;
+        self.used = from + count;
     }
 
     /// One row as `split` sees it.
@@ -274,28 +261,36 @@ impl Index {
     fn odd_row(&mut self, bytes: &[u8], delimiter: u8) {
         let start = self.len;
         let rest = bytes.get(start..).unwrap_or_default();
-        let len = match split(rest, delimiter, false, &mut self.scratch) {
-            Split::Row { len, .. } => {
-                self.ends.truncate(self.cells);
-                let last = self.scratch.len().saturating_sub(1);
-                // Behind a cell stands its delimiter, and before that its closing quote. The last ends at the LF.
-                self.ends.extend(self.scratch.iter().take(last).map(|cell| {
-                    let quote = usize::from(cell.form != Form::Bare);
-                    (start + cell.end + quote) as u32
-                }));
-                self.ends.push((start + len - 1) as u32);
-                self.cells = self.ends.len();
-                len
-            }
-            Split::Bad { len, .. } => len,
+        let found = split(rest, delimiter, false, &mut self.scratch);
+        let (len, cells) = match found {
+            Split::Row { len, .. } => (len, self.scratch.as_slice()),
+            Split::Bad { len, .. } => (len, &[][..]),
             Split::More | Split::OpenQuote => return,
         };
+        self.bounds.truncate(self.used);
+        // Behind a cell stands its delimiter, and before that its closing quote. The last ends at the LF.
+        self.bounds.extend(cells.iter().take(cells.len().saturating_sub(1)).map(|cell| {
+            let quote = usize::from(cell.form != Form::Bare);
+            (start + cell.end + quote) as u32
+        }));
+        self.bounds.push((start + len - 1) as u32);
+        let to = self.bounds.len();
+        let from = if cells.is_empty() { to - 1 } else { self.used - 1 };
+        self.rows.push(Span { from: from as u32, to: to as u32, end: (start + len) as u32 });
         let row = rest.get(..len).unwrap_or_default();
         self.seen.quotes = true;
         self.seen.returns |= row.contains(&b'\r');
         self.seen.high |= !row.is_ascii();
-        self.len = start + len;
-        self.rows.push(RowEnd { cells: self.cells as u32, end: self.len as u32 });
+        (self.used, self.len) = (to, start + len);
+    }
+}
+
+impl Seen {
+    #[inline(always)]
+    fn note(&mut self, detail: &Detail) {
+        self.quotes |= detail.quotes != 0;
+        self.returns |= detail.returns != 0;
+        self.high |= detail.high != 0;
     }
 }
 
@@ -314,16 +309,6 @@ pub(crate) fn cell(bytes: &[u8], start: usize, end: usize) -> Cell {
     let (start, end) = (start + 1, end.saturating_sub(1).max(start + 1));
     let escaped = memchr::memchr(b'"', bytes.get(start..end).unwrap_or_default()).is_some();
     Cell { start, end, form: if escaped { Form::Escaped } else { Form::Quoted } }
-}
-
-/// A bit for each of 64 bytes, the first byte in the lowest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Masks {
-    delimiters: u64,
-    line_ends: u64,
-    quotes: u64,
-    returns: u64,
-    high: u64,
 }
 
 /// What the bytes before say about quotes: each field is the lowest bit of a mask.
@@ -352,29 +337,36 @@ impl Quoting {
 
     /// Over 64 bytes without a quote, none of which is within quotes.
     #[inline(always)]
-    fn skip(&mut self, m: &Masks) {
-        self.may_open = (m.delimiters | m.line_ends) >> 63;
+    fn skip(&mut self, found: &Look) {
+        self.may_open = found.separators >> 63;
     }
 
-    /// Takes what is within quotes out of the masks. Gives the first bit at which a quote breaks the rule.
+    /// Takes what is within quotes out of the masks, and everything from the first bit on at which a quote breaks the
+    /// rule.
     #[inline(always)]
-    fn apply(&mut self, m: &mut Masks) -> Option<u32> {
-        let inside = running_xor(m.quotes) ^ self.inside;
-        let (opening, closing) = (m.quotes & inside, m.quotes & !inside);
-        m.delimiters &= !inside;
-        m.line_ends &= !inside;
-        let separators = m.delimiters | m.line_ends;
+    fn apply(&mut self, found: &mut Look, detail: &Detail) -> Option<()> {
+        let inside = running_xor(detail.quotes) ^ self.inside;
+        let (opening, closing) = (detail.quotes & inside, detail.quotes & !inside);
+        found.separators &= !inside;
+        found.line_ends &= !inside;
+        let separators = found.separators;
         let behind_closing = closing << 1 | self.closed;
-        let returns = m.returns & behind_closing;
+        let returns = detail.returns & behind_closing;
         let behind_return = returns << 1 | self.returned;
         let bad = (opening & !((separators | closing) << 1 | self.may_open))
-            | (behind_closing & !(separators | opening | m.returns))
-            | (behind_return & !m.line_ends);
+            | (behind_closing & !(separators | opening | detail.returns))
+            | (behind_return & !found.line_ends);
         self.inside = ((inside as i64) >> 63) as u64;
         self.may_open = (separators | closing) >> 63;
         self.closed = closing >> 63;
         self.returned = returns >> 63;
-        if bad == 0 { None } else { Some(bad.trailing_zeros()) }
+        if bad == 0 {
+            return None;
+        }
+        let sure = (1u64 << bad.trailing_zeros()) - 1;
+        found.separators &= sure;
+        found.line_ends &= sure;
+        Some(())
     }
 }
 
@@ -388,95 +380,19 @@ fn running_xor(bits: u64) -> u64 {
     x
 }
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-
-/// The masks by words of eight bytes.
-fn portable(chunk: &[u8; 64], delimiter: u8) -> Masks {
-    let mut m = Masks { delimiters: 0, line_ends: 0, quotes: 0, returns: 0, high: 0 };
-    for (at, eight) in chunk.chunks_exact(8).enumerate() {
-        let word = eight.iter().rev().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        let put = |mask: &mut u64, bits: u64| *mask |= bits << (8 * at);
-        put(&mut m.delimiters, equal(word, delimiter));
-        put(&mut m.line_ends, equal(word, b'\n'));
-        put(&mut m.quotes, equal(word, b'"'));
-        put(&mut m.returns, equal(word, b'\r'));
-        put(&mut m.high, gather(word & !LOW));
-    }
-    m
-}
-
-/// A bit for each byte that is `byte`.
-fn equal(word: u64, byte: u8) -> u64 {
-    let x = word ^ (ONES * u64::from(byte));
-    // No carry leaves its byte: exact, unlike the usual trick.
-    gather(!((x & LOW).wrapping_add(LOW) | x) & !LOW)
-}
-
-/// The highest bit of each byte into the lowest eight bits.
-fn gather(high: u64) -> u64 {
-    (high >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56
-}
-
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{Index, Masks};
-    use std::arch::x86_64::*;
-
-    fn word(chunk: &[u8; 64], at: usize) -> i64 {
-        // The compiler makes one load of the neighbours.
-        chunk.get(at..).and_then(|rest| rest.first_chunk::<8>()).map_or(0, |eight| i64::from_le_bytes(*eight))
-    }
-
-    #[inline]
-    #[target_feature(enable = "sse2")]
-    fn sse2(chunk: &[u8; 64], delimiter: u8) -> Masks {
-        let mut m = Masks { delimiters: 0, line_ends: 0, quotes: 0, returns: 0, high: 0 };
-        for part in 0..4 {
-            let (base, shift) = (16 * part, 16 * part as u32);
-            let bytes = _mm_set_epi64x(word(chunk, base + 8), word(chunk, base));
-            let bits = |v: __m128i| u64::from(_mm_movemask_epi8(v) as u16) << shift;
-            let equal = |byte: u8| bits(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(byte as i8)));
-            m.delimiters |= equal(delimiter);
-            m.line_ends |= equal(b'\n');
-            m.quotes |= equal(b'"');
-            m.returns |= equal(b'\r');
-            m.high |= bits(bytes);
-        }
-        m
-    }
+    use super::Index;
+    use crate::csv_masks::{avx2, sse2};
 
     #[target_feature(enable = "sse2")]
     pub(super) fn walk_sse2(index: &mut Index, bytes: &[u8], delimiter: u8) -> Option<usize> {
-        index.walk(bytes, |chunk| sse2(chunk, delimiter))
-    }
-
-    #[inline]
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
-    fn avx2(chunk: &[u8; 64], delimiter: u8) -> Masks {
-        let mut m = Masks { delimiters: 0, line_ends: 0, quotes: 0, returns: 0, high: 0 };
-        for part in 0..2 {
-            let (base, shift) = (32 * part, 32 * part as u32);
-            let bytes = _mm256_set_epi64x(
-                word(chunk, base + 24),
-                word(chunk, base + 16),
-                word(chunk, base + 8),
-                word(chunk, base),
-            );
-            let bits = |v: __m256i| u64::from(_mm256_movemask_epi8(v) as u32) << shift;
-            let equal = |byte: u8| bits(_mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8)));
-            m.delimiters |= equal(delimiter);
-            m.line_ends |= equal(b'\n');
-            m.quotes |= equal(b'"');
-            m.returns |= equal(b'\r');
-            m.high |= bits(bytes);
-        }
-        m
+        index.walk(bytes, |chunk| sse2::look(chunk, delimiter), |chunk| sse2::detail(chunk))
     }
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
     pub(super) fn walk_avx2(index: &mut Index, bytes: &[u8], delimiter: u8) -> Option<usize> {
-        index.walk(bytes, |chunk| avx2(chunk, delimiter))
+        index.walk(bytes, |chunk| avx2::look(chunk, delimiter), |chunk| avx2::detail(chunk))
     }
 }
 
@@ -511,6 +427,13 @@ mod tests {
         (rows, at)
     }
 
+    /// What `bounds` say and what `ends` say is the same.
+    fn consistent(index: &Index) -> bool {
+        index.rows().filter(|row| !row.ends.is_empty()).all(|row| {
+            row.bounds.first() == Some(&(row.start as u32).wrapping_sub(1)) && row.bounds.get(1..) == Some(row.ends)
+        })
+    }
+
     fn by_index(index: &Index, bytes: &[u8]) -> Vec<(usize, usize, Vec<Cell>)> {
         let cells = |row: Row<'_>| {
             let mut start = row.start;
@@ -530,6 +453,7 @@ mod tests {
             index.scan_with(engine, bytes, delimiter);
             prop_assert_eq!(&by_index(index, bytes), &expected, "{:?} {}", engine, bytes.escape_ascii());
             prop_assert_eq!(index.len(), len);
+            prop_assert!(consistent(index));
             let whole = &bytes[..len];
             prop_assert!(index.has_quotes() || !whole.contains(&b'"'));
             prop_assert!(index.has_returns() || !whole.contains(&b'\r'));

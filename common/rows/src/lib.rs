@@ -9,6 +9,7 @@ mod cells;
 pub mod column;
 pub mod compress;
 mod csv_index;
+mod csv_masks;
 mod csv_quick;
 mod csv_read;
 mod csv_rows;
@@ -24,6 +25,8 @@ mod ipc_read;
 mod ipc_write;
 pub mod line_protocol;
 mod lines;
+#[cfg(target_arch = "x86_64")]
+mod movemask;
 mod ndjson_infer;
 mod ndjson_read;
 mod ndjson_write;
