@@ -2,7 +2,7 @@
 
 use crate::column::Run;
 use crate::csv_index::Index;
-use crate::csv_rows::{BEHIND_QUOTE, Grammar, RowBuilder};
+use crate::csv_rows::{BEHIND_QUOTE, CUT, Grammar, OPEN_QUOTE, RowBuilder};
 use crate::csv_split::{Cell, Form, Split, split, unescape};
 use crate::header::{self, Column};
 use crate::instant;
@@ -73,7 +73,20 @@ enum Known {
     Other,
 }
 
+/// What a [`CsvReader`] knows before its first row, for those who go on otherwise.
+pub(crate) struct Parts {
+    pub lines: Lines,
+    pub table: RowBuilder,
+    pub limits: Limits,
+    pub bad_rows: BadRows,
+}
+
 impl CsvReader {
+    /// The input behind the header, and how its rows are read. Only before the first batch.
+    pub(crate) fn into_parts(self) -> Parts {
+        Parts { lines: self.lines, table: self.table, limits: self.limits, bad_rows: self.bad_rows }
+    }
+
     /// Reads the header, and as many rows as it takes to know the units of times.
     pub fn open(name: &str, reader: Box<dyn Read + Send>, options: ReadOptions) -> Result<CsvReader> {
         check_delimiter(options.delimiter)?;
@@ -277,20 +290,11 @@ pub(crate) fn check_null(null: Option<&[u8]>, delimiter: u8) -> Result<()> {
 }
 
 fn cut(lines: &Lines) -> Error {
-    Error::new(
-        Kind::Incomplete,
-        format!(
-            "{}: the last line has no line end: the input was cut (if it is whole, end it with a line end)",
-            lines.place()
-        ),
-    )
+    Error::new(Kind::Incomplete, format!("{}: {CUT}", lines.place()))
 }
 
 fn open_quote(lines: &Lines) -> Error {
-    Error::new(
-        Kind::Incomplete,
-        format!("{}: the input ends within a quoted cell of the row that begins here", lines.place()),
-    )
+    Error::new(Kind::Incomplete, format!("{}: {OPEN_QUOTE}", lines.place()))
 }
 
 /// The columns that the first line gives; with [`Header::None`] it stays where it is.

@@ -32,6 +32,13 @@ impl Grammar {
 /// What is wrong with a row of which `split` made no cells.
 pub(crate) const BEHIND_QUOTE: &str = "text behind a closing quote (a quote within a quoted cell is written twice)";
 
+/// The last line of a typed CSV has no line end.
+pub(crate) const CUT: &str =
+    "the last line has no line end: the input was cut (if it is whole, end it with a line end)";
+
+/// A quote that never closes.
+pub(crate) const OPEN_QUOTE: &str = "the input ends within a quoted cell of the row that begins here";
+
 /// The columns of a batch under construction.
 pub(crate) struct RowBuilder {
     pub columns: Vec<Column>,

@@ -5,9 +5,11 @@
 //! opens it. Batches are bounded in rows and bytes ([`Limits`]), whatever the input is.
 
 pub mod batch;
+pub mod blocks;
 mod cells;
 pub mod column;
 pub mod compress;
+mod csv_blocks;
 mod csv_index;
 mod csv_masks;
 mod csv_quick;

@@ -6,7 +6,11 @@ use crate::endmark::{EndMarkReader, PREFIX};
 use fault::{Error, Kind, Result};
 use std::io::Read;
 
-const BLOCK: usize = 256 << 10;
+pub(crate) const BLOCK: usize = 256 << 10;
+
+/// Bytes of a buffer that are never read into: whoever looks at a row through a window of fixed size looks beyond the
+/// end.
+pub(crate) const SLACK: usize = 64 << 10;
 
 /// Bytes of a row, at least allowed whatever the limits say.
 const LONGEST_ROW: usize = 16 << 20;
@@ -31,7 +35,7 @@ impl Lines {
         Lines {
             name: name.to_owned(),
             reader: EndMarkReader::new(reader, name, end_mark),
-            buffer: vec![0; BLOCK],
+            buffer: vec![0; BLOCK + SLACK],
             start: 0,
             end: 0,
             offset: 0,
@@ -78,6 +82,25 @@ impl Lines {
         self.line += lines;
     }
 
+    /// Gives the buffer away, with [`SLACK`] behind its bytes, of which the first `n` hold `lines` line ends and are done
+    /// with; the others go on in `next`, a buffer of any size. Gives also where the bytes begin.
+    pub fn take(&mut self, n: usize, lines: u64, mut next: Vec<u8>) -> (Vec<u8>, usize) {
+        let start = self.start;
+        self.consume(n, lines);
+        let left = self.buffer.get(self.start..self.end).unwrap_or_default();
+        // Not smaller than it was: what is left may be the beginning of a row longer than a block.
+        let size = if left.len() < BLOCK { BLOCK + SLACK } else { self.buffer.len() };
+        next.resize(size, 0);
+        if size == BLOCK + SLACK && next.capacity() > 4 * BLOCK {
+            next.shrink_to_fit();
+        }
+        if let Some(room) = next.get_mut(..left.len()) {
+            room.copy_from_slice(left);
+        }
+        (self.start, self.end) = (0, left.len());
+        (std::mem::replace(&mut self.buffer, next), start)
+    }
+
     /// Reads more behind what is there. After it either there are more bytes or [`Lines::at_eof`] is true. A row longer
     /// than the bound is malformed.
     pub fn fill(&mut self) -> Result<()> {
@@ -89,22 +112,24 @@ impl Lines {
             self.end -= self.start;
             self.start = 0;
         }
-        if self.end == self.buffer.len() {
-            if self.buffer.len() >= self.longest {
+        let room = self.buffer.len().saturating_sub(SLACK);
+        if self.end >= room {
+            if room >= self.longest {
                 return Err(Error::malformed(format!(
                     "{}:{}: the row that begins here is longer than {} bytes (a quote that never closes? else raise --batch-bytes)",
                     self.name, self.line, self.longest
                 )));
             }
-            self.buffer.resize((self.buffer.len() * 2).min(self.longest), 0);
-        } else if self.end < BLOCK && self.buffer.len() > 4 * BLOCK {
+            self.buffer.resize((room * 2).clamp(BLOCK, self.longest.max(BLOCK)) + SLACK, 0);
+        } else if self.end < BLOCK && room > 4 * BLOCK {
             // After a giant row: back to a small buffer.
-            self.buffer.truncate(BLOCK);
+            self.buffer.truncate(BLOCK + SLACK);
             self.buffer.shrink_to_fit();
         }
+        let room = self.buffer.len().saturating_sub(SLACK);
         let n = self
             .reader
-            .read(&mut self.buffer[self.end..])
+            .read(self.buffer.get_mut(self.end..room).unwrap_or_default())
             .map_err(|error| Error::io(format!("cannot read {}", self.name), error))?;
         self.end += n;
         self.eof = n == 0;
@@ -139,18 +164,21 @@ impl Lines {
             return None;
         }
         let cut = self.eof && !row.contains(&b'\n') && self.bytes().len() <= row.len();
-        Some(if cut {
-            Error::new(Kind::Incomplete, format!("{}:{}: the input was cut within its end mark", self.name, self.line))
-        } else {
-            Error::malformed(format!(
-                "{}:{}: an end mark in the middle: more data follows it, or it is no whole mark",
-                self.name, self.line
-            ))
-        })
+        Some(stray_mark(&self.place(), cut))
     }
 
     /// `NAME:LINE`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.name, self.line)
+    }
+}
+
+/// At `place`, a row begins with the end mark's text. `cut`: it is the last, and has no line end.
+pub(crate) fn stray_mark(place: &str, cut: bool) -> Error {
+    if cut {
+        Error::new(Kind::Incomplete, format!("{place}: the input was cut within its end mark"))
+    } else {
+        let what = "an end mark in the middle: more data follows it, or it is no whole mark";
+        Error::malformed(format!("{place}: {what}"))
     }
 }
