@@ -1,10 +1,10 @@
 //! Which format, and opening it: flag > extension (`.csv .arrow .parquet .ndjson .lp`, then `.gz .zst`) > magic bytes >
 //! CSV.
 
+pub use crate::csv_read::CsvReader;
 pub use crate::options::{BadRow, BadRows, Format, Header, ReadOptions, WriteOptions};
 
 use crate::compress::{self, Compression, Named};
-use crate::csv_read::CsvReader;
 use crate::csv_write::CsvWriter;
 use crate::ipc_read::IpcReader;
 use crate::ipc_write::IpcWriter;
@@ -40,8 +40,33 @@ impl Source {
 /// Bytes that tell formats and compressions apart.
 const HEAD: usize = 8;
 
+/// An opened input.
+pub enum Opened {
+    /// A CSV that has read its header: a reader too, for those who want batches.
+    Csv(Box<CsvReader>),
+    Other(Box<dyn Reader>),
+}
+
+impl Opened {
+    /// The schema, with roles in the fields' metadata.
+    pub fn schema(&self) -> SchemaRef {
+        match self {
+            Opened::Csv(reader) => reader.schema(),
+            Opened::Other(reader) => reader.schema(),
+        }
+    }
+}
+
 /// Opens an input: finds compression and format, reads as much as it takes to know the schema.
 pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
+    Ok(match open_text(source, options)? {
+        Opened::Csv(reader) => reader,
+        Opened::Other(reader) => reader,
+    })
+}
+
+/// As [`open`], for callers that have a shorter way for CSV than batches.
+pub fn open_text(source: Source, options: ReadOptions) -> Result<Opened> {
     let Source { name, reader, file } = source;
     let limits = options.limits;
     if limits.rows == 0 || limits.bytes == 0 {
@@ -68,8 +93,8 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
     let file = file.filter(|_| !compressed);
     let format =
         options.from.or_else(|| Format::from_path(path)).or_else(|| Format::from_magic(&head)).unwrap_or(Format::Csv);
-    Ok(match format {
-        Format::Csv => Box::new(CsvReader::open(&name, reader, options)?),
+    let reader: Box<dyn Reader> = match format {
+        Format::Csv => return Ok(Opened::Csv(Box::new(CsvReader::open(&name, reader, options)?))),
         Format::Arrow => Box::new(IpcReader::open(&name, reader, options.limits)?),
         Format::Ndjson => Box::new(NdjsonReader::open(&name, reader, options)?),
         Format::Parquet => {
@@ -88,7 +113,8 @@ pub fn open(source: Source, options: ReadOptions) -> Result<Box<dyn Reader>> {
             };
             Box::new(LpReader::open(&name, reader, file, decode, options.limits, options.end_mark, options.bad_rows)?)
         }
-    })
+    };
+    Ok(Opened::Other(reader))
 }
 
 /// The bytes of a text input, behind gzip or zstd where it is compressed, and its first (at most 8) bytes: for tools

@@ -45,15 +45,27 @@ impl<W: Write> TextOut<W> {
         if self.buffer.len() >= BLOCK { self.write_out() } else { Ok(()) }
     }
 
+    /// Hands on a block that was not put into the buffer, behind what is there. It holds so many rows.
+    pub fn write_block(&mut self, block: &[u8], rows: u64) -> Result<()> {
+        if !self.buffer.is_empty() {
+            self.write_out()?;
+        }
+        self.rows += rows;
+        self.hand_on(block)
+    }
+
     /// Hands the buffer on.
     pub fn write_out(&mut self) -> Result<()> {
-        let result = if self.end_mark {
-            self.sink.write_all(&self.buffer)
-        } else {
-            self.sink.unhashed().write_all(&self.buffer)
-        };
+        let buffer = std::mem::take(&mut self.buffer);
+        let result = self.hand_on(&buffer);
+        self.buffer = buffer;
         self.buffer.clear();
-        result.map_err(failed)
+        result
+    }
+
+    fn hand_on(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = if self.end_mark { self.sink.write_all(bytes) } else { self.sink.unhashed().write_all(bytes) };
+        written.map_err(failed)
     }
 
     /// End mark, compression's trailer, the output's own finish.

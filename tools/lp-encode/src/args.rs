@@ -51,6 +51,9 @@ pub struct Args {
     /// Unit of the times in the lines; other than ns it is stated in a first comment line
     #[arg(long, value_name = "s|ms|us|ns", default_value = "ns", value_parser = parse::<Unit>)]
     pub precision: Unit,
+    /// Threads that encode CSV; the output is the same with any number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub threads: u8,
     #[command(flatten)]
     pub output: OutputArgs,
     #[command(flatten)]

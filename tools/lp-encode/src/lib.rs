@@ -10,9 +10,9 @@ use cli::rejects::Rejects;
 use cli::{Run, Tool};
 use fault::Result;
 use rows::compress::Compression;
-use rows::format::{self, BadRow, Format, Header, ReadOptions, Source, WriteOptions};
-use rows::line_protocol::{EncodeCounts, LpWriter, Measurement, NoLines, Rejected, Repair};
-use rows::{Limits, Reader, RecordBatch, SchemaRef, Writer, pipe};
+use rows::format::{self, BadRow, Format, Header, Opened, ReadOptions, Source, WriteOptions};
+use rows::line_protocol::{CsvToLines, EncodeCounts, LpWriter, Measurement, NoLines, Rejected, Repair};
+use rows::{Limits, RecordBatch, SchemaRef, Writer, pipe};
 use shape::Shape;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,8 +48,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let input = cli::input::open(&args.input, run)?;
     let name = input.name.clone();
     let shape = Shape::new(&args)?;
-    let mut reader = open(&args, &shape, Source::new(input.name, input.reader, input.file), Arc::clone(&rejects))?;
-    let schema = shape.schema(&reader.schema())?;
+    let source = Source::new(input.name, input.reader, input.file);
+    let opened = format::open_text(source, read_options(&args, &shape, Arc::clone(&rejects)))?;
+    let schema = shape.schema(&opened.schema())?;
     let mut options = args.encode_options();
     if let Measurement::Column(column) = &mut options.measurement
         && let Some((_, new)) = args.rename.iter().rev().find(|(old, _)| old == column)
@@ -64,18 +65,33 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         ..WriteOptions::default()
     };
     let no_lines = set_aside(name, Arc::clone(&rejects));
-    let writer = LpWriter::create(output, Output::finish, &schema, &write, options, no_lines)?;
-    let counts = writer.counts();
-    let writer = Box::new(Shaped { writer, schema, rejects });
-
     let (rows, stop) = (run.counter("rows"), run.stop());
-    let copied = pipe::copy(&mut *reader, writer, |_| {
+    let each = |counts: &EncodeCounts| {
         rows.set(counts.lines());
         stop.check()
-    });
-    rows.set(counts.lines());
-    report(&counts, run);
-    copied
+    };
+    match opened {
+        Opened::Csv(csv) => {
+            let lines = CsvToLines::create(*csv, schema, output, Output::finish, &write, options, no_lines)?;
+            let counts = lines.counts();
+            let written = lines.threads(args.threads.into()).run(|| each(&counts));
+            rows.set(counts.lines());
+            report(&counts, run);
+            let written = written?;
+            // What was left out is on disk before the output gets its name.
+            lock(&rejects).flush()?;
+            written.finish()
+        }
+        Opened::Other(reader) => {
+            let writer = LpWriter::create(output, Output::finish, &schema, &write, options, no_lines)?;
+            let counts = writer.counts();
+            let writer = Box::new(Shaped { writer, schema, rejects });
+            let copied = pipe::copy(&mut *pipe::threaded(reader), writer, |_| each(&counts));
+            rows.set(counts.lines());
+            report(&counts, run);
+            copied
+        }
+    }
 }
 
 /// Gives batches the roles and names of the command line before they are written.
@@ -97,9 +113,9 @@ impl Writer for Shaped {
     }
 }
 
-fn open(args: &Args, shape: &Shape, source: Source, rejects: Arc<Mutex<Rejects>>) -> Result<Box<dyn Reader>> {
+fn read_options(args: &Args, shape: &Shape, rejects: Arc<Mutex<Rejects>>) -> ReadOptions {
     let typed = args.csv.header == Header::Typed && args.from != Some(Format::Ndjson);
-    let options = ReadOptions {
+    ReadOptions {
         from: args.from,
         limits: Limits { rows: args.batch.batch_rows as usize, bytes: args.batch.batch_bytes as usize },
         end_mark: args.end_mark.end_mark,
@@ -111,8 +127,7 @@ fn open(args: &Args, shape: &Shape, source: Source, rejects: Arc<Mutex<Rejects>>
         dictionaries: true,
         bad_rows: Box::new(move |row: &BadRow<'_>| lock(&rejects).add(row.bytes, row.reason)),
         ..ReadOptions::default()
-    };
-    Ok(pipe::threaded(format::open(source, options)?))
+    }
 }
 
 /// A row that is no line goes to the rejects as CSV, with its reason.

@@ -58,7 +58,7 @@ fn what_a_line_cannot_hold_is_refused_named_and_set_aside() {
     let directory = testkit::temp_dir();
     let path = directory.path().join("rejects");
     let outcome = encode(&["--max-rejects", "2", "--rejects", path.to_str().expect("utf-8")], input).code(8);
-    assert_eq!(outcome.text(), "m,t=a f=1.0 1704067200000000000\n");
+    assert_eq!(outcome.text(), "m,t=a f=1 1704067200000000000\n");
     assert_eq!((outcome.number("rows"), outcome.number("rejected")), (1, 2));
     let rejects = std::fs::read_to_string(path).expect("rejects");
     assert!(
@@ -66,7 +66,7 @@ fn what_a_line_cannot_hold_is_refused_named_and_set_aside() {
         "{rejects}"
     );
     let outcome = encode(&["--trailing-backslash", "strip", "--nan", "drop"], input).code(0);
-    assert_eq!(outcome.text(), "m,t=a f=1.0 1704067200000000000\nm,t=C: f=2.0 1704067201000000000\n");
+    assert_eq!(outcome.text(), "m,t=a f=1 1704067200000000000\nm,t=C: f=2.0 1704067201000000000\n");
     // The row whose only value was dropped has no line, and is counted as such.
     let counts = ["rows", "backslash_stripped", "nan_dropped", "all_null_row"].map(|key| outcome.number(key));
     assert_eq!(counts, [2, 1, 1, 1]);
@@ -84,7 +84,7 @@ fn rows_without_a_value_are_counted_not_lost_in_silence() {
 #[test]
 fn no_line_without_a_timestamp() {
     let outcome = encode(&["--max-rejects", "1"], "ts|time,f|double\n,1\n2024-01-01T00:00:01Z,2\n").code(8);
-    assert_eq!(outcome.text(), "m f=2.0 1704067201000000000\n");
+    assert_eq!(outcome.text(), "m f=2 1704067201000000000\n");
     assert!(encode(&[], "a|tag,f|double\nx,1\n").code(3).stderr.contains("--time"));
 }
 
@@ -191,6 +191,63 @@ fn bad_rows_of_the_input_are_named_and_can_be_set_aside() {
 }
 
 #[test]
+fn any_number_of_threads_writes_the_same_and_names_the_same_lines() {
+    let directory = testkit::temp_dir();
+    let path = directory.path().join("x.csv");
+    let generated = tool("ts-gen").args(["sensors", "--rows", "30000", "--quiet"]).run().code(0).text();
+    // Far behind the first block: a row that cannot be read, and one that is no line.
+    let odd: Vec<String> = generated
+        .lines()
+        .enumerate()
+        .map(|(at, row)| match at {
+            20_000 => format!("{row},one too many\n"),
+            20_001 => row.replacen(",sensor", ",\"sensor", 1).replacen(",", "\",", 2) + "\n",
+            25_000 => row.replace(",device_", "\\,device_") + "\n",
+            _ => format!("{row}\n"),
+        })
+        .collect();
+    std::fs::write(&path, odd.concat()).expect("written");
+    let run = |threads: &str, from: &str| {
+        let rejects = directory.path().join("rejects");
+        let outcome = tool("lp-encode")
+            .args(["--measurement", "m", "--threads", threads, "--max-rejects", "9"])
+            .args(["--rejects", rejects.to_str().expect("utf-8"), from])
+            .stdin(odd.concat())
+            .run();
+        let rejects = std::fs::read_to_string(&rejects).expect("rejects").replace("stdin:", "x.csv:");
+        let counts = (outcome.number("rows"), outcome.number("rejected"), outcome.number("bytes"));
+        (
+            outcome.code(8).stdout,
+            counts,
+            rejects.replace(directory.path().to_str().expect("utf-8"), "").replace("/x.csv", "x.csv"),
+        )
+    };
+    let one = run("1", path.to_str().expect("utf-8"));
+    assert_eq!(one.1.0 + one.1.1, 30_000);
+    assert!(one.2.contains("# x.csv:20001: the row has 9 cells, the header 8\n"), "{}", one.2);
+    assert!(one.2.contains("tag value ends in a backslash"), "{}", one.2);
+    for (threads, from) in [("1", "-"), ("2", "-"), ("3", path.to_str().expect("utf-8"))] {
+        let other = run(threads, from);
+        assert!(other == one, "{threads} threads from {from}: {:?} {:?}\n{}\n{}", other.1, one.1, other.2, one.2);
+    }
+    // The first row too many stops, with its line.
+    let outcome = tool("lp-encode").args(["--measurement", "m", "--threads", "2"]).stdin(odd.concat()).run().code(3);
+    assert!(outcome.stderr.contains("stdin:20001: the row has 9 cells"), "{}", outcome.stderr);
+}
+
+#[test]
+fn threads_end_when_stdout_is_closed_or_the_input_is_cut() {
+    let script = "set +o pipefail; ts-gen sensors --rows 200000 --quiet 2>/dev/null | lp-encode --threads 2 --measurement m | head -1 >/dev/null; echo ${PIPESTATUS[1]}";
+    assert_eq!(shell(script).run().code(0).text().trim(), "141");
+    let whole = tool("ts-gen").args(["sensors", "--rows", "20000", "--end-mark"]).run().code(0).text();
+    for cut in [whole.len() - 1, whole.len() - 100, 700_000] {
+        let outcome = encode(&["--threads", "3", "--end-mark"], &whole[..cut]).code(9);
+        assert!(!outcome.text().contains("#ts-end"));
+    }
+    assert!(encode(&["--threads", "3", "--end-mark"], whole).code(0).text().contains("\n#ts-end rows=20000 xxh3="));
+}
+
+#[test]
 fn usage_errors_are_2() {
     for args in [
         &["--dialect", "v4"][..],
@@ -204,6 +261,7 @@ fn usage_errors_are_2() {
         &["--measurement", "#m"],
         &["--uint", "u", "--field", "x"],
         &["--max-rejects", "-1"],
+        &["--threads", "0"],
     ] {
         let outcome = tool("lp-encode")
             .args(["--measurement", "m"].iter().filter(|_| args[0] != "--measurement"))

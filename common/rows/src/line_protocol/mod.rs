@@ -16,6 +16,7 @@ mod repair;
 mod series;
 mod shape;
 mod statement;
+mod text;
 mod writer;
 
 pub use encode::{Encoder, Rejected, Sink, Why};
@@ -26,4 +27,5 @@ pub use options::{
 pub use read::{DecodeCounts, DecodeOptions, LpReader};
 pub use repair::{Repair, Repairs};
 pub use statement::{agreed, stated, statement};
+pub use text::{CsvToLines, Written};
 pub use writer::{EncodeCounts, LpWriter, NoLines, stop_at_first};

@@ -90,6 +90,21 @@ impl Repairs {
         Repair::ALL.into_iter().zip(self.0).filter(|(_, values)| *values > 0)
     }
 
+    /// What was changed since there were `before`.
+    pub(crate) fn since(&self, before: &Repairs) -> Repairs {
+        let mut more = *self;
+        for (now, then) in more.0.iter_mut().zip(before.0) {
+            *now = now.saturating_sub(then);
+        }
+        more
+    }
+
+    pub(crate) fn add(&mut self, more: &Repairs) {
+        for (total, values) in self.0.iter_mut().zip(more.0) {
+            *total += values;
+        }
+    }
+
     pub(crate) fn count(&mut self, row: RepairSet) {
         if row.any {
             for (total, values) in self.0.iter_mut().zip(row.values) {

@@ -30,9 +30,11 @@ impl EncodeCounts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 
-    fn add(&self, lines: u64, repairs: Repairs) {
+    /// So many more lines, for which so much more was changed.
+    pub(super) fn add(&self, lines: u64, repairs: &Repairs) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *counts = (counts.0 + lines, repairs);
+        counts.0 += lines;
+        counts.1.add(repairs);
     }
 }
 
@@ -95,8 +97,10 @@ impl<W: Write> Sink for Lines<W> {
 
 impl<W: Write + Send> Writer for LpWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let before = *self.encoder.repairs();
         let result = self.encoder.encode(batch, &mut self.out);
-        self.counts.add(result.as_ref().copied().unwrap_or_default(), *self.encoder.repairs());
+        let repairs = self.encoder.repairs().since(&before);
+        self.counts.add(result.as_ref().copied().unwrap_or_default(), &repairs);
         result?;
         self.out.out.write_out()
     }
