@@ -42,6 +42,8 @@ pub struct Args {
 pub enum Command {
     /// Make the digest of one side: a small file that can be compared elsewhere
     Digest(DigestArgs),
+    /// Add up the digests of parts (windows, sub-tables, workers) to the digest of the whole
+    Merge(MergeArgs),
     /// Compare two sides, each data or a digest, and show the buckets that differ
     Compare(PairArgs),
     /// Compare two sides and show the rows and values that differ
@@ -64,6 +66,15 @@ pub struct DigestArgs {
     pub map: MapArgs,
     #[command(flatten)]
     pub equal: EqualArgs,
+}
+
+#[derive(clap::Args)]
+pub struct MergeArgs {
+    /// The digests of the parts; - is stdin
+    #[arg(value_name = "DIGEST", required = true)]
+    pub inputs: Vec<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
 }
 
 #[derive(clap::Args)]

@@ -123,18 +123,39 @@ pub struct Line {
 
 /// Writes a digest.
 pub fn write(out: &mut impl Write, header: &Header, digest: &Digest) -> Result<()> {
-    let fail = |error| Error::io("cannot write the digest", error);
-    let mut hash = Xxh3::new();
-    let mut put = |line: String| {
-        hash.update(line.as_bytes());
-        out.write_all(line.as_bytes()).map_err(fail)
-    };
-    put(format!("{}\n", header.to_json()))?;
-    let mut entries = 0u64;
+    let mut lines = LineWriter::new(out, header)?;
     for number in sorted(digest) {
-        let line = line_of(digest, number);
-        entries += 1;
-        put(format!(
+        lines.put(&line_of(digest, number))?;
+    }
+    lines.finish(&digest.counts)
+}
+
+/// Writes the lines of a digest, which must come in sorted order.
+pub struct LineWriter<'a, W: Write> {
+    out: &'a mut W,
+    hash: Xxh3,
+    entries: u64,
+    /// Series with a cell: those without one have no line.
+    series: u64,
+    label: Option<String>,
+}
+
+impl<'a, W: Write> LineWriter<'a, W> {
+    /// Writes the header.
+    pub fn new(out: &'a mut W, header: &Header) -> Result<Self> {
+        let mut lines = LineWriter { out, hash: Xxh3::new(), entries: 0, series: 0, label: None };
+        lines.text(&format!("{}\n", header.to_json()))?;
+        Ok(lines)
+    }
+
+    /// Writes a line.
+    pub fn put(&mut self, line: &Line) -> Result<()> {
+        self.entries += 1;
+        if self.label.as_ref() != Some(&line.label) {
+            self.series += 1;
+            self.label = Some(line.label.clone());
+        }
+        self.text(&format!(
             "{}\t{}\t{}\t{}\t{:032x}\t{}\t{:032x}\t{}\t{}\n",
             line.label,
             line.bucket,
@@ -145,15 +166,27 @@ pub fn write(out: &mut impl Write, header: &Header, digest: &Digest) -> Result<(
             line.odd_sum,
             line.first,
             line.last
-        ))?;
+        ))
     }
-    let c = &digest.counts;
-    let trailer = json!({
-        "end": true, "entries": entries, "series": digest.table.series.len(), "rows": c.rows, "cells": c.cells,
-        "all_null_rows": c.all_null_rows, "empty_tags": c.empty_tags, "non_finite": c.non_finite,
-        "duplicates": c.duplicates, "collisions": c.collisions, "xxh3": format!("{:016x}", hash.digest()),
-    });
-    out.write_all(format!("{trailer}\n").as_bytes()).map_err(fail)
+
+    /// Writes the trailer.
+    pub fn finish(self, c: &Counts) -> Result<()> {
+        let trailer = json!({
+            "end": true, "entries": self.entries, "series": self.series, "rows": c.rows, "cells": c.cells,
+            "all_null_rows": c.all_null_rows, "empty_tags": c.empty_tags, "non_finite": c.non_finite,
+            "duplicates": c.duplicates, "collisions": c.collisions, "xxh3": format!("{:016x}", self.hash.digest()),
+        });
+        self.out.write_all(format!("{trailer}\n").as_bytes()).map_err(cannot_write)
+    }
+
+    fn text(&mut self, text: &str) -> Result<()> {
+        self.hash.update(text.as_bytes());
+        self.out.write_all(text.as_bytes()).map_err(cannot_write)
+    }
+}
+
+fn cannot_write(error: std::io::Error) -> Error {
+    Error::io("cannot write the digest", error)
 }
 
 /// The entries with cells, by series and bucket.
@@ -189,28 +222,31 @@ fn line_of(digest: &Digest, number: u32) -> Line {
 
 /// The sorted lines of a digest, from memory or from a file.
 pub enum Cursor<'a> {
-    Memory { digest: &'a Digest, left: VecDeque<u32> },
+    Memory { digest: &'a Digest, left: VecDeque<u32>, series: u64 },
     File(&'a mut FileCursor),
 }
 
 impl<'a> Cursor<'a> {
     /// Over a digest in memory.
     pub fn memory(digest: &'a Digest) -> Self {
-        Cursor::Memory { digest, left: sorted(digest).into() }
+        let left = sorted(digest);
+        let mut series: Vec<u32> = left.iter().map(|number| digest.entries[*number as usize].series).collect();
+        series.dedup();
+        Cursor::Memory { digest, left: left.into(), series: series.len() as u64 }
     }
 
     /// The next line; `None` at the end. A file without its trailer is an error of kind `Incomplete`.
     pub fn next(&mut self) -> Result<Option<Line>> {
         match self {
-            Cursor::Memory { digest, left } => Ok(left.pop_front().map(|number| line_of(digest, number))),
+            Cursor::Memory { digest, left, .. } => Ok(left.pop_front().map(|number| line_of(digest, number))),
             Cursor::File(file) => file.next(),
         }
     }
 
-    /// The counts and the number of series; complete once `next` gave `None`.
+    /// The counts and the number of series with a cell; complete once `next` gave `None`.
     pub fn counts(&self) -> (Counts, u64) {
         match self {
-            Cursor::Memory { digest, .. } => (digest.counts, digest.table.series.len() as u64),
+            Cursor::Memory { digest, series, .. } => (digest.counts, *series),
             Cursor::File(file) => (file.counts, file.series),
         }
     }
@@ -223,7 +259,8 @@ pub struct FileCursor {
     input: Box<dyn BufRead + Send>,
     hash: Xxh3,
     line: u64,
-    counts: Counts,
+    /// Complete after the last line.
+    pub counts: Counts,
     series: u64,
     last: Option<(String, i64)>,
     done: bool,
@@ -268,7 +305,8 @@ impl FileCursor {
         Error::malformed(format!("{}:{}: {what}", self.name, self.line))
     }
 
-    fn next(&mut self) -> Result<Option<Line>> {
+    /// The next line; `None` once the trailer was there and its checksum fitted.
+    pub fn next(&mut self) -> Result<Option<Line>> {
         if self.done {
             return Ok(None);
         }

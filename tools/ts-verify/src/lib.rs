@@ -15,6 +15,7 @@ mod form;
 mod hash;
 mod input;
 mod layout;
+mod merge;
 mod options;
 mod pair;
 mod repair;
@@ -42,8 +43,8 @@ pub static TOOL: Tool = Tool {
 Everything is reduced to cells: (series, time, field) -> value. A NULL, an absent field and an absent row are the same: \
 no cell. The order of rows and columns, the size of batches, the format and the spelling of numbers do not matter.
 
-digest makes a small, mergeable digest of one side: per series and hour the number of cells and the sum of their 128-bit \
-hashes. compare compares two digests, two files of rows, or one of each, and names the series and hours that differ. rows \
+digest makes a small digest of one side: per series and hour the number of cells and the sum of their 128-bit hashes. \
+merge adds up the digests of parts that were read apart. compare compares two digests, two files of rows, or one of each, and names the series and hours that differ. rows \
 compares two inputs the same way, then reads the differing hours again and shows every row and value.
 
 Exit 0 means: everything was compared, there was something to compare, and it is equal. Differences are exit 1. Two \
@@ -51,6 +52,7 @@ empty sides, or anything that could not be checked, are no verdict: exit 10. A s
     examples: &[
         ("two files, whatever their formats", "ts-verify rows source.csv target.parquet"),
         ("digests made where the data is", "ts-verify digest source.csv -o a.digest && ts-verify digest target.parquet -o b.digest && ts-verify compare a.digest b.digest"),
+        ("parts that were read apart, for example by one worker each", "ts-verify merge part-*.digest -o whole.digest"),
         ("two commands; a failing one is never taken for a shorter side", "ts-verify rows --source-cmd 'cat source.csv' --target-cmd 'cat target.parquet' --out text"),
     ],
     environment: &[],
@@ -60,6 +62,7 @@ empty sides, or anything that could not be checked, are no verdict: exit 10. A s
 pub fn run(args: Args, run: &Run) -> Result<()> {
     match args.command {
         Command::Digest(args) => make_digest(&args, run),
+        Command::Merge(args) => merge::run(&args, run),
         Command::Compare(args) => pair::run(&args, None, run),
         Command::Rows(args) => pair::run(&args.pair, Some(args.rows_max), run),
     }
