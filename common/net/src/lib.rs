@@ -12,6 +12,7 @@ pub mod retry;
 mod runtime;
 pub mod tls;
 pub mod ws;
+mod ws_frame;
 
 pub use bytes::Bytes;
 pub use endpoint::Endpoint;

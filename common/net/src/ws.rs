@@ -1,27 +1,28 @@
 //! A blocking WebSocket client.
 //!
-//! Two tasks on the private runtime own the socket. The reading one always drains it and answers pings, whatever the
-//! caller is doing: a server that pings every minute must not drop a tool whose output pipe is full. Back-pressure is
+//! A task on the private runtime reads. It always drains the socket and answers pings, whatever the caller is doing: a server that pings every minute must not drop a tool whose output pipe is full. Back-pressure is
 //! the caller's: it asks for the next block only when it can use it. A server that sends much more than it was asked
 //! for is cut off, so memory stays bounded.
 
 use crate::failure::chain;
 use crate::http::Options;
 use crate::runtime::{runtime, wait};
+use crate::ws_frame::{Handshaking, Item, Reader, masked};
 use crate::{Bytes, Failure, What};
 use fault::Secret;
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt as _, StreamExt as _};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_rustls::TlsConnector;
+use tokio_tungstenite::{MaybeTlsStream, client_async};
 use tungstenite::client::IntoClientRequest as _;
 use tungstenite::http::{HeaderName, HeaderValue};
-use tungstenite::protocol::WebSocketConfig;
+use tungstenite::protocol::frame::Frame;
+use tungstenite::protocol::frame::coding::{Data, OpCode};
 use url::Url;
 
 /// Frames that may wait for the caller. One request has one reply, so more than one is rare.
@@ -29,7 +30,9 @@ const QUEUE: usize = 16;
 /// A frame may hold 4,096 rows of 64 KiB (dossier tdengine 2.1), which is beyond the library's limits.
 const LARGEST: usize = 512 << 20;
 
-type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
+type Wire = MaybeTlsStream<TcpStream>;
+/// Where requests and pongs are written, whole frames at a time.
+type Sink = Arc<Mutex<WriteHalf<Wire>>>;
 
 /// A message, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +45,9 @@ pub enum Message {
 pub struct Socket {
     name: String,
     options: Options,
-    outgoing: mpsc::Sender<Outgoing>,
+    sink: Sink,
+    reader: AbortHandle,
     incoming: Receiver<Result<Message, Failure>>,
-}
-
-struct Outgoing {
-    message: tungstenite::Message,
-    done: oneshot::Sender<Result<(), Failure>>,
 }
 
 /// Connects to `url` (`ws://host:port/path`; a query may hold a token and is never shown).
@@ -69,29 +68,33 @@ pub fn connect(url: &str, headers: &[(&'static str, Secret)], options: &Options)
         request.headers_mut().insert(HeaderName::from_static(header), value);
     }
     let tls = options.tls.config().map_err(|error| setup(error.to_string()))?;
-    let mut limits = WebSocketConfig::default();
-    limits.max_message_size = Some(LARGEST);
-    limits.max_frame_size = Some(LARGEST);
+    let encrypted = parsed.scheme() == "wss";
     let address = (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port);
     let opening = async {
-        let stream = TcpStream::connect(address).await.map_err(|error| Failure::connect(&error))?;
+        let stream =
+            TcpStream::connect((address.0.as_str(), address.1)).await.map_err(|error| Failure::connect(&error))?;
         // Requests are a few bytes each and are waited for: never delay them.
         let _ = stream.set_nodelay(true);
-        let connector = Some(Connector::Rustls(Arc::new(tls)));
-        let opened = client_async_tls_with_config(request, stream, Some(limits), connector).await;
-        opened.map(|(stream, _)| stream).map_err(|error| refused(&error))
+        let wire = if encrypted {
+            let name = address.0.try_into().map_err(|_| Failure::new(What::Setup, "the host is no name for TLS"))?;
+            let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await;
+            Wire::Rustls(stream.map_err(|error| Failure::connect(&error))?)
+        } else {
+            Wire::Plain(stream)
+        };
+        let opened = client_async(request, Handshaking::new(wire)).await;
+        opened.map(|(stream, _)| stream.into_inner().finish()).map_err(|error| refused(&error))
     };
     let started = Instant::now();
-    let stream = wait(opening, options.connect_timeout, || started, &options.stop, "connecting")
+    let (stream, head) = wait(opening, options.connect_timeout, || started, &options.stop, "connecting")
         .and_then(|opened| opened)
         .map_err(|failure| failure.context(&name))?;
-    let (sink, source) = stream.split();
-    let (outgoing, commands) = mpsc::channel(1);
+    let (source, sink) = split(stream);
+    let sink = Arc::new(Mutex::new(sink));
     let (frames, incoming) = sync_channel(QUEUE);
     let runtime = runtime()?;
-    let reader = runtime.spawn(read(source, frames)).abort_handle();
-    runtime.spawn(write(sink, commands, reader));
-    Ok(Socket { name, options: options.clone(), outgoing, incoming })
+    let reader = runtime.spawn(read(Reader::new(source, head, LARGEST), frames, sink.clone())).abort_handle();
+    Ok(Socket { name, options: options.clone(), sink, reader, incoming })
 }
 
 fn refused(error: &tungstenite::Error) -> Failure {
@@ -110,20 +113,30 @@ fn refused(error: &tungstenite::Error) -> Failure {
 }
 
 /// Reads until the end. Never waits for the caller.
-async fn read(mut source: SplitStream<Stream>, frames: SyncSender<Result<Message, Failure>>) {
-    use tungstenite::Message as Raw;
+async fn read(mut source: Reader<ReadHalf<Wire>>, frames: SyncSender<Result<Message, Failure>>, sink: Sink) {
     loop {
         let item = match source.next().await {
-            Some(Ok(Raw::Text(text))) => Ok(Message::Text(text.as_str().to_owned())),
-            Some(Ok(Raw::Binary(bytes))) => Ok(Message::Binary(bytes)),
-            // The library answers pings by itself, on the next poll.
-            Some(Ok(Raw::Ping(_) | Raw::Pong(_) | Raw::Frame(_))) => continue,
-            Some(Ok(Raw::Close(reason))) => {
-                let reason = reason.map(|r| format!(" ({} {})", u16::from(r.code), r.reason)).unwrap_or_default();
+            Ok(Some(Item::Binary(bytes))) => Ok(Message::Binary(bytes)),
+            Ok(Some(Item::Text(bytes))) => match String::from_utf8(bytes.into()) {
+                Ok(text) => Ok(Message::Text(text)),
+                Err(_) => Err(Failure::new(What::ReplyCut, "the connection broke: text that is not UTF-8")),
+            },
+            Ok(Some(Item::Ping(bytes))) => {
+                // Not waited for: reading must go on even if nothing can be written.
+                let sink = sink.clone();
+                tokio::spawn(async move { sink.lock().await.write_all(&masked(Frame::pong(bytes))).await });
+                continue;
+            }
+            Ok(Some(Item::Pong)) => continue,
+            Ok(Some(Item::Close(bytes))) => {
+                let reason = match bytes.split_first_chunk::<2>() {
+                    Some((code, text)) => format!(" ({} {})", u16::from_be_bytes(*code), fault::excerpt(text)),
+                    None => String::new(),
+                };
                 Err(Failure::new(What::ReplyCut, format!("the server closed the connection{reason}")))
             }
-            Some(Err(error)) => Err(Failure::new(What::ReplyCut, format!("the connection broke: {}", chain(&error)))),
-            None => Err(Failure::new(What::ReplyCut, "the server closed the connection")),
+            Err(error) => Err(Failure::new(What::ReplyCut, format!("the connection broke: {}", chain(&error)))),
+            Ok(None) => Err(Failure::new(What::ReplyCut, "the server closed the connection")),
         };
         let ended = item.is_err();
         match frames.try_send(item) {
@@ -134,24 +147,22 @@ async fn read(mut source: SplitStream<Stream>, frames: SyncSender<Result<Message
     }
 }
 
-async fn write(
-    mut sink: SplitSink<Stream, tungstenite::Message>,
-    mut commands: mpsc::Receiver<Outgoing>,
-    reader: AbortHandle,
-) {
-    while let Some(Outgoing { message, done }) = commands.recv().await {
-        let sent = sink.send(message).await;
-        let failed = sent.is_err();
-        let sent =
-            sent.map_err(|error| Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(&error))));
-        // The caller may have given up waiting.
-        let _ = done.send(sent);
-        if failed {
-            return;
+impl Drop for Socket {
+    fn drop(&mut self) {
+        let (sink, reader) = (self.sink.clone(), self.reader.clone());
+        if let Ok(runtime) = runtime() {
+            runtime.spawn(async move {
+                let goodbye = async {
+                    let mut sink = sink.lock().await;
+                    sink.write_all(&masked(Frame::close(None))).await?;
+                    sink.shutdown().await
+                };
+                // Whatever comes of it, nobody is interested any more.
+                let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
+                reader.abort();
+            });
         }
     }
-    let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
-    reader.abort();
 }
 
 impl Socket {
@@ -162,24 +173,29 @@ impl Socket {
 
     /// Sends a text message.
     pub fn send_text(&self, text: String) -> Result<(), Failure> {
-        self.send(tungstenite::Message::text(text))
+        self.send(Frame::message(text, OpCode::Data(Data::Text), true))
     }
 
     /// Sends a binary message.
     pub fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<(), Failure> {
-        self.send(tungstenite::Message::binary(bytes))
+        self.send(Frame::message(bytes, OpCode::Data(Data::Binary), true))
     }
 
-    fn send(&self, message: tungstenite::Message) -> Result<(), Failure> {
-        let (done, sent) = oneshot::channel();
-        let gone = || Failure::new(What::ResetWhileSending, "the connection is gone");
+    /// Writes from this thread: a request is small, and another thread would only have to be woken.
+    fn send(&self, frame: Frame) -> Result<(), Failure> {
+        let frame = masked(frame);
         let sending = async {
-            self.outgoing.send(Outgoing { message, done }).await.map_err(|_| gone())?;
-            sent.await.unwrap_or_else(|_| Err(gone()))
+            let mut sink = self.sink.lock().await;
+            sink.write_all(&frame).await?;
+            sink.flush().await
         };
         let started = Instant::now();
         wait(sending, self.options.timeout, || started, &self.options.stop, "sending")
-            .and_then(|sent| sent)
+            .and_then(|sent| {
+                sent.map_err(|error: std::io::Error| {
+                    Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(&error)))
+                })
+            })
             .map_err(|failure| failure.context(&self.name))
     }
 
