@@ -27,7 +27,7 @@ pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u64> {
 #[inline(always)]
 pub(crate) fn digits(word: u64, len: usize) -> Option<u64> {
     // Zeros in front, then each digit in the order of a number.
-    let digits = (word ^ ZEROS) << (64 - 8 * len as u32 & 63);
+    let digits = (word ^ ZEROS) << ((64 - 8 * len as u32) & 63);
     if (digits.wrapping_add(ONES * 0x76) | digits) & HIGH != 0 {
         return None;
     }
@@ -67,7 +67,7 @@ pub(crate) fn double(bytes: &[u8], from: usize, to: usize) -> Option<f64> {
     let from = from + usize::from(negative);
     let len = to.checked_sub(from)?;
     let head = word(bytes, from)?;
-    let points = head ^ ONES * u64::from(b'.');
+    let points = head ^ (ONES * u64::from(b'.'));
     // The lowest mark is that of the first point; what is behind it does not matter.
     let point = ((points.wrapping_sub(ONES) & !points & HIGH).trailing_zeros() / 8) as usize;
     let value = if point >= len {
@@ -85,7 +85,7 @@ pub(crate) fn double(bytes: &[u8], from: usize, to: usize) -> Option<f64> {
             digits(tail, fraction)?
         } else {
             let more = digits(word(bytes, from + point + 9)?, fraction - 8)?;
-            digits(tail, 8)? * WHOLE_TENS[fraction - 8 & 15] + more
+            digits(tail, 8)? * WHOLE_TENS[(fraction - 8) & 15] + more
         };
         let whole = digits(head, point)?;
         let value = whole.checked_mul(WHOLE_TENS[fraction & 15])?.checked_add(tail)?;

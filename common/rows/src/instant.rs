@@ -236,7 +236,7 @@ impl Parser {
             return None;
         }
         let (head, tail) = (text.first_chunk::<24>()?, text.get(16..)?.first_chunk::<16>()?);
-        let keep = 8 * (32 - len as u32) & 127;
+        let keep = (8 * (32 - len as u32)) & 127;
         // All of the text, but not what follows it.
         let tail = u128::from_le_bytes(*tail) << keep;
         let head = *head;

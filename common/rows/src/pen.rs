@@ -143,11 +143,11 @@ impl<'a> Pen<'a> {
         // In front: all zeros but the one before the point.
         let front = ((digits | 1 << 56).trailing_zeros() / 8).min(7 - places);
         let back = (digits.leading_zeros() / 8).min(places - 1);
-        let text = (digits | ASCII) >> (8 * front & 63);
+        let text = (digits | ASCII) >> ((8 * front) & 63);
         let whole = 8 - front - places;
         self.put(&text.to_le_bytes(), whole as usize);
         self.byte(b'.');
-        self.put(&(text >> (8 * whole & 63)).to_le_bytes(), (places - back) as usize);
+        self.put(&(text >> ((8 * whole) & 63)).to_le_bytes(), (places - back) as usize);
     }
 
     /// Appends a point and `n` as a fraction of 10^8, without zeros at its end but with one digit at least.
@@ -169,9 +169,9 @@ pub(crate) const ASCII: u64 = 0x3030_3030_3030_3030;
 #[inline(always)]
 pub(crate) fn digits(n: u32) -> u64 {
     let halves = u64::from(n / 10_000) | u64::from(n % 10_000) << 32;
-    let hundreds = (halves * 10_486 >> 20) & 0x0000_007F_0000_007F;
+    let hundreds = ((halves * 10_486) >> 20) & 0x0000_007F_0000_007F;
     let pairs = hundreds | (halves - 100 * hundreds) << 16;
-    let tens = (pairs * 103 >> 10) & 0x000F_000F_000F_000F;
+    let tens = ((pairs * 103) >> 10) & 0x000F_000F_000F_000F;
     tens | (pairs - 10 * tens) << 8
 }
 

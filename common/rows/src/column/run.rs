@@ -58,15 +58,20 @@ impl Run<'_> {
         let mut at = column;
         while let Some(end) = self.ends.get(at) {
             // The end of the cell before; for the first of all it is not in the index.
-            let from = self.ends.get(at.wrapping_sub(1)).map_or(self.start, |before| *before as usize + 1);
-            let to = *end as usize;
-            let text = if plain {
-                (to > from).then_some(Text { whole: self.block, from, to })
-            } else {
-                self.careful(from, to, text_column, &mut scratch)
-            };
+            let mut from = self.ends.get(at.wrapping_sub(1)).map_or(self.start, |before| *before as usize + 1);
+            let mut to = *end as usize;
+            let (mut whole, mut null) = (self.block, to <= from);
+            if !plain {
+                let (kind, bounds) = self.careful(from, to, text_column);
+                (from, to, null) = (bounds as u32 as usize, (bounds >> 32) as usize, kind == Kind::Null);
+                if kind == Kind::Escaped {
+                    scratch.clear();
+                    unescape(self.block.get(from..to).unwrap_or_default(), &mut scratch);
+                    (whole, from, to) = (&scratch, 0, scratch.len());
+                }
+            }
             // One place where it is called, so that it becomes part of the loop.
-            if put(text).is_err() {
+            if put((!null).then_some(Text { whole, from, to })).is_err() {
                 break;
             }
             (done, at) = (done + 1, at + self.columns);
@@ -74,27 +79,35 @@ impl Run<'_> {
         done
     }
 
-    /// A cell that may be quoted, stand before a CR, or be spelled like NULL.
-    fn careful<'s>(&'s self, from: usize, to: usize, text_column: bool, scratch: &'s mut Vec<u8>) -> Option<Text<'s>> {
+    /// A cell that may be quoted, stand before a CR, or be spelled like NULL: what it is, and where it begins (below) and
+    /// ends (above), in registers.
+    fn careful(&self, from: usize, to: usize, text_column: bool) -> (Kind, u64) {
         let cell = csv_index::cell(self.block, from, to);
-        let text = Text { whole: self.block, from: cell.start, to: cell.end };
-        match cell.form {
+        let kind = match cell.form {
             Form::Bare => {
-                let empty = text.to <= from;
+                let empty = cell.end <= from;
                 let null = match self.null {
                     None => empty,
-                    Some(null) => (empty && !text_column) || text.bytes() == null,
+                    Some(null) => {
+                        (empty && !text_column) || self.block.get(cell.start..cell.end).unwrap_or_default() == null
+                    }
                 };
-                (!null).then_some(text)
+                if null { Kind::Null } else { Kind::Text }
             }
-            Form::Quoted => Some(text),
-            Form::Escaped => {
-                scratch.clear();
-                unescape(text.bytes(), scratch);
-                Some(Text { from: 0, to: scratch.len(), whole: scratch })
-            }
-        }
+            Form::Quoted => Kind::Text,
+            Form::Escaped => Kind::Escaped,
+        };
+        (kind, cell.start as u64 | (cell.end as u64) << 32)
     }
+}
+
+/// What a cell is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Null,
+    Text,
+    /// A text with `""` for `"`.
+    Escaped,
 }
 
 /// A loop for columns of one type: `$read` of a text, or 0 for NULL.
