@@ -100,8 +100,7 @@ impl<W: Write + Send> Writer for CsvWriter<W> {
             if let Some(quick) = &mut self.quick {
                 let done = quick.rows(&columns, row..batch.num_rows());
                 if done > 0 {
-                    self.out.buffer().extend_from_slice(quick.written());
-                    self.out.rows_done(done as u64)?;
+                    self.out.put(quick.written(), done as u64)?;
                     row += done;
                     continue;
                 }

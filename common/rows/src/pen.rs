@@ -2,8 +2,8 @@
 //! position advances by their true length, which costs a fraction of a `memcpy` for each. What does not fit is no error:
 //! the pen is then [`Pen::full`], and the caller writes the row again on an empty page, or in another way.
 
-/// Bytes of a page. Below 64 KiB, so that the limits of line protocol on names and strings cannot be met within one.
-pub(crate) const PAGE: usize = 60 << 10;
+/// Bytes of a page: what one `write(2)` should be, and less than the processor's second cache.
+pub(crate) const PAGE: usize = 256 << 10;
 
 /// Where a [`Pen`] writes. Its length is known to the compiler: one comparison tells whether a move fits.
 pub(crate) type Page = [u8; PAGE];

@@ -54,6 +54,15 @@ impl<W: Write> TextOut<W> {
         self.hand_on(block)
     }
 
+    /// Appends rows that stand elsewhere: many of them go out from where they are.
+    pub fn put(&mut self, bytes: &[u8], rows: u64) -> Result<()> {
+        if self.buffer.is_empty() && bytes.len() >= BLOCK / 2 {
+            return self.write_block(bytes, rows);
+        }
+        self.buffer.extend_from_slice(bytes);
+        self.rows_done(rows)
+    }
+
     /// Hands the buffer on.
     pub fn write_out(&mut self) -> Result<()> {
         let buffer = std::mem::take(&mut self.buffer);

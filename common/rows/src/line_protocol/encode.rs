@@ -101,6 +101,11 @@ pub trait Sink {
     fn buffer(&mut self) -> &mut Vec<u8>;
     /// So many lines with their line feeds are complete: the sink may write the buffer out and clear it.
     fn lines(&mut self, count: u64) -> Result<()>;
+    /// The same for lines that stand elsewhere.
+    fn put(&mut self, lines: &[u8], count: u64) -> Result<()> {
+        self.buffer().extend_from_slice(lines);
+        self.lines(count)
+    }
     /// A row is no line. An error stops the encoder.
     fn reject(&mut self, row: &Rejected<'_>) -> Result<()>;
 }
@@ -169,8 +174,7 @@ impl Encoder {
             if let Some(quick) = &mut self.quick {
                 let done = quick.rows(&columns, &self.dictionaries, &self.plan, &self.options, row..batch.num_rows());
                 if done > 0 {
-                    sink.buffer().extend_from_slice(quick.lines());
-                    sink.lines(done as u64)?;
+                    sink.put(quick.lines(), done as u64)?;
                     lines += done as u64;
                     self.rows += done as u64;
                     row += done;

@@ -8,13 +8,16 @@ use super::options::{EncodeOptions, Newline, UintAs};
 use super::plan::{Name, Plan};
 use super::repair::RepairSet;
 use crate::cells::{Cells, Values};
-use crate::pen::{PAGE, Page, Pen, page};
+use crate::pen::{Page, Pen, page};
 use crate::short_text::Short;
 use crate::shortest::Decimals;
 use crate::time::Unit;
 use arrow_array::StringArray;
 use lp::{Element, escape, write};
 use std::ops::Range;
+
+/// Bytes of a line, at most: with less than 64 KiB it is below all limits on names and strings.
+const LINE: usize = 60 << 10;
 
 /// Writes the plain rows of one stream.
 pub(super) struct Quick {
@@ -113,7 +116,7 @@ impl Quick {
         if plan.careful || constant.is_some_and(own) {
             return None;
         }
-        let max = (0..=PAGE).rev().find(|len| escape::key_fits(options.dialect, *len, plan.longest_key))?;
+        let max = (0..=LINE).rev().find(|len| escape::key_fits(options.dialect, *len, plan.longest_key))?;
         let parts = |columns: &[super::plan::Column]| {
             let part = |c: &super::plan::Column| Part { prefix: Prefix::new(&c.prefix), decimals: Decimals::default() };
             columns.iter().map(part).collect()
@@ -145,7 +148,7 @@ impl Quick {
         let mut done = 0;
         for row in rows {
             let start = pen.at();
-            if self.lines.line(&mut pen, &batch, row).is_err() || pen.full() {
+            if self.lines.line(&mut pen, &batch, row).is_err() || pen.at() > start + LINE || pen.full() {
                 pen.cut(start);
                 break;
             }

@@ -90,6 +90,10 @@ impl<W: Write> Sink for Lines<W> {
         self.out.rows_done(count)
     }
 
+    fn put(&mut self, lines: &[u8], count: u64) -> Result<()> {
+        self.out.put(lines, count)
+    }
+
     fn reject(&mut self, row: &Rejected<'_>) -> Result<()> {
         (self.no_lines)(row)
     }
