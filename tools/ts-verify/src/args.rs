@@ -133,6 +133,9 @@ pub struct ReportArgs {
     /// Allow no class of deviations, not even rows without values, empty tags, resolved duplicates and changed types
     #[arg(long, conflicts_with = "allow")]
     pub strict: bool,
+    /// Write what to run again to this file: a JSON object per line for every series and bucket that differs
+    #[arg(long, value_name = "FILE")]
+    pub repair: Option<PathBuf>,
     /// Two empty sides are equal (otherwise: exit 10)
     #[arg(long)]
     pub allow_empty: bool,

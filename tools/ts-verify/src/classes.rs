@@ -144,9 +144,14 @@ impl Classes {
         self.limits[class as usize] == Some(u64::MAX)
     }
 
+    /// How many there may be.
+    pub fn limit(&self, class: Class) -> u64 {
+        self.limits[class as usize].unwrap_or(0)
+    }
+
     /// Are there none, or no more than may be?
     pub fn within(&self, class: Class) -> bool {
-        self.counts[class as usize] <= self.limits[class as usize].unwrap_or(0)
+        self.counts[class as usize] <= self.limit(class)
     }
 
     /// `3 all_null_row, 1 nan_inf` of those beyond their limit.

@@ -74,6 +74,12 @@ impl Differing {
         let rows = |line: &Option<Line>| line.as_ref().map_or(0, |line| line.rows + line.odd_cells);
         rows(&self.a).max(rows(&self.b))
     }
+
+    /// NaN and infinities, on the side that has more of them.
+    pub fn odd_cells(&self) -> u64 {
+        let cells = |line: &Option<Line>| line.as_ref().map_or(0, |line| line.odd_cells);
+        cells(&self.a).max(cells(&self.b))
+    }
 }
 
 /// What the comparison of two digests saw.

@@ -20,10 +20,12 @@ mod options;
 mod pair;
 mod repair;
 mod report;
+mod rerun;
 mod rowdiff;
 mod series;
 mod side;
 mod sums;
+mod verdict;
 
 use args::{Args, Command, DigestArgs};
 use cli::output::Output;

@@ -10,8 +10,10 @@ use crate::input::Input;
 use crate::layout::{Agreement, Layout, RoleConflict, agree};
 use crate::options::Options;
 use crate::report::{Kind as What, Record, Report};
-use crate::rowdiff::{self, RowOutcome};
+use crate::rerun::Rerun;
+use crate::rowdiff::{self, Found, RowOutcome, State};
 use crate::side::{Finished, Opened, both, check_names};
+use crate::verdict::Verdict;
 use cli::Run;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
@@ -61,6 +63,7 @@ struct Pair {
 pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     let mut classes = Classes::new(&args.report.allow, args.report.strict)?;
     let out = Output::create(args.output.output.as_deref())?;
+    let repair = args.report.repair.as_deref().map(Output::file).transpose()?;
     let pair = open(args, rows_max.is_some(), &classes, run)?;
     classes.add(Class::TypeChanged, pair.agreements.len() as u64);
     classes.add(Class::TagFieldRole, pair.conflicts.len() as u64);
@@ -81,7 +84,12 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     }
     let keep = if rows_max.is_some() { u64::MAX } else { args.report.limit };
     let Pair { mut a, mut b, options, agreements, .. } = pair;
-    let seen = Seen::compare(&mut a, &mut b, keep)?;
+    let mut rerun = Rerun::new(repair, &options);
+    let seen = Seen::compare(&mut a, &mut b, keep, |bucket| match rows_max {
+        // The rows will tell which of them need it.
+        Some(_) => Ok(()),
+        None => rerun.add_unless_allowed(bucket, &classes),
+    })?;
     classes.set(Class::NonFinite, seen.outcome.non_finite);
     let (x, y) = (seen.a.0, seen.b.0);
     classes.set(Class::AllNullRow, x.all_null_rows.abs_diff(y.all_null_rows));
@@ -108,6 +116,17 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
             }
             report.count_more(What::Bucket, buckets.saturating_sub(differing.len() as u64));
             rows.real = buckets;
+            rows.found = vec![Found::DIGEST; differing.len()];
+            if rows_max.is_none() && odd {
+                rerun.add_held()?;
+            }
+        }
+    }
+    if rows_max.is_some() {
+        for (bucket, found) in differing.iter().zip(&rows.found) {
+            if found.state(&classes) != State::Tolerated {
+                rerun.add(bucket)?;
+            }
         }
     }
 
@@ -137,6 +156,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
         "differences": report.counts(),
         "allowed": report.allowed,
         "shown": report.shown,
+        "repair": rerun.lines(),
         "classes": classes.to_json(),
         "read": read,
         "options": options.to_json(),
@@ -148,6 +168,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     if let Verdict::Different(text) = &verdict {
         run.note("reason", text.trim_start_matches("different: "));
     }
+    rerun.finish()?;
     report.finish(&summary)?.finish()?;
     verdict.into_result()
 }
@@ -258,12 +279,13 @@ struct Seen {
 }
 
 impl Seen {
-    /// Compares, and keeps so many differing buckets of either sort.
-    fn compare(a: &mut Side, b: &mut Side, keep: u64) -> Result<Seen> {
+    /// Compares, shows every differing bucket to `each`, and keeps so many of either sort.
+    fn compare(a: &mut Side, b: &mut Side, keep: u64, mut each: impl FnMut(&Differing) -> Result<()>) -> Result<Seen> {
         check_headers(a.header(), b.header())?;
         let (a, b) = (&mut cursor(a), &mut cursor(b));
         let (mut differing, mut only_odd) = (Vec::new(), Vec::new());
         let outcome = compare(a, b, |bucket| {
+            each(&bucket)?;
             let list = if bucket.only_odd { &mut only_odd } else { &mut differing };
             if (list.len() as u64) < keep {
                 list.push(bucket);
@@ -301,70 +323,5 @@ fn bucket_record(bucket: &Differing, width: i64) -> Record<'_> {
         b: side(&bucket.b),
         class: bucket.only_odd.then_some(Class::NonFinite),
         more,
-    }
-}
-
-/// What is said in the end.
-enum Verdict {
-    Equal(String),
-    Different(String),
-    None(Error),
-}
-
-impl Verdict {
-    fn new(
-        rows: &RowOutcome,
-        classes: &Classes,
-        report: &Report<impl std::io::Write>,
-        (a, b): (Counts, Counts),
-        allow_empty: bool,
-    ) -> Verdict {
-        let mut reasons = Vec::new();
-        if rows.real > 0 {
-            reasons.push(report.words());
-        }
-        let violations = classes.violations();
-        if !violations.is_empty() {
-            reasons.push(format!("not allowed: {}", violations.join(", ")));
-        }
-        if rows.not_examined > 0 {
-            reasons.push(format!("{} more buckets differ", rows.not_examined));
-        }
-        if !reasons.is_empty() {
-            return Verdict::Different(format!("different: {}", reasons.join("; ")));
-        }
-        if rows.unexplained {
-            return Verdict::None(rowdiff::changed_meanwhile());
-        }
-        if a.cells + b.cells == 0 && !allow_empty {
-            return Verdict::None(Error::new(
-                Kind::NoVerdict,
-                "both sides are empty, which proves nothing: check the names and the range, or say --allow-empty",
-            ));
-        }
-        Verdict::Equal(format!("equal: {} cells in {} rows", a.cells, a.rows))
-    }
-
-    fn word(&self) -> &'static str {
-        match self {
-            Verdict::Equal(_) => "equal",
-            Verdict::Different(_) => "different",
-            Verdict::None(_) => "none",
-        }
-    }
-
-    fn message(&self) -> String {
-        match self {
-            Verdict::Equal(text) | Verdict::Different(text) => text.clone(),
-            Verdict::None(error) => format!("none: {error}"),
-        }
-    }
-
-    fn into_result(self) -> Result<()> {
-        match self {
-            Verdict::Equal(_) => Ok(()),
-            Verdict::Different(text) => Err(Error::new(Kind::Negative, text)),
-            Verdict::None(error) => Err(error),
-        }
     }
 }

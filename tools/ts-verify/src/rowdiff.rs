@@ -39,7 +39,7 @@ struct Job {
 const PASSES: usize = 16;
 
 /// Rows by (place of the series in the list of differing buckets, time): a value per field, or several with `keep`.
-type Found = BTreeMap<(usize, i128), Vec<Cell>>;
+type Cells = BTreeMap<(usize, i128), Vec<Cell>>;
 
 struct Cell {
     field: u32,
@@ -55,6 +55,44 @@ pub struct RowOutcome {
     pub not_examined: u64,
     /// Buckets whose rows turned out to be equal: an input changed between two passes.
     pub unexplained: bool,
+    /// Of each differing bucket.
+    pub found: Vec<Found>,
+}
+
+/// What the rows of a differing bucket showed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Found {
+    /// A difference that no allowed class explains; or they were not all read.
+    real: bool,
+    /// Classes of the others, a bit each.
+    classes: u32,
+}
+
+impl Found {
+    /// For a bucket whose rows were not read: its digest differs.
+    pub const DIGEST: Found = Found { real: true, classes: 0 };
+
+    /// What stands in the end, when all deviations are counted.
+    pub fn state(self, classes: &Classes) -> State {
+        let seen = |class: &Class| self.classes & (1 << *class as u32) != 0;
+        if self.real || Class::ALL.iter().any(|class| seen(class) && !classes.within(*class)) {
+            State::Differing
+        } else if self.classes != 0 {
+            State::Tolerated
+        } else {
+            State::Unchecked
+        }
+    }
+}
+
+/// What is known of a differing bucket in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Only deviations that are allowed.
+    Tolerated,
+    Differing,
+    /// Its digests differ and its rows do not.
+    Unchecked,
 }
 
 /// Looks at the rows of the differing buckets, in order, and reports.
@@ -67,10 +105,13 @@ pub fn run<W: Write>(
     report: &mut Report<W>,
     run: &Run,
 ) -> Result<RowOutcome> {
-    let mut outcome = RowOutcome::default();
+    let mut outcome = RowOutcome { found: vec![Found::default(); differing.len()], ..RowOutcome::default() };
     let names = Names::new(a.layout, b.layout);
     for (pass, job) in jobs(differing, rows_max).into_iter().enumerate() {
         if outcome.real > 0 && (!report.has_room() || pass >= PASSES) {
+            for found in outcome.found.get_mut(job.buckets.clone()).unwrap_or_default() {
+                found.real = true;
+            }
             // A bucket of which a part was looked at counts as looked at.
             if job.part == 0 {
                 outcome.not_examined += job.buckets.len() as u64;
@@ -80,12 +121,10 @@ pub fn run<W: Write>(
         let buckets = differing.get(job.buckets.clone()).unwrap_or_default();
         let x = collect(&mut a, buckets, &job, options, &names.a, run).context(|| a.rows.name.clone())?;
         let y = collect(&mut b, buckets, &job, options, &names.b, run).context(|| b.rows.name.clone())?;
-        let before = report.total() + report.allowed;
-        outcome.real += diff(&x, &y, buckets, &names, options, classes, report)?;
-        if job.parts == 1 && report.total() + report.allowed == before {
-            outcome.unexplained = true;
-        }
+        let found = outcome.found.get_mut(job.buckets.clone()).unwrap_or_default();
+        outcome.real += diff((&x, &y), (buckets, found), &names, options, classes, report)?;
     }
+    outcome.unexplained = outcome.found.iter().any(|found| !found.real && found.classes == 0);
     Ok(outcome)
 }
 
@@ -156,7 +195,7 @@ fn collect(
     options: &Options,
     fields: &[u32],
     run: &Run,
-) -> Result<Found> {
+) -> Result<Cells> {
     let numbers: HashMap<&str, u32> =
         side.digest.table.series.iter().enumerate().map(|(n, series)| (series.label.as_str(), n as u32)).collect();
     let wanted: HashMap<(u32, i64), usize> = buckets
@@ -167,7 +206,7 @@ fn collect(
     // Buckets of one series stand together: the first one's place orders the rows of all.
     let first: Vec<usize> =
         buckets.iter().map(|bucket| buckets.partition_point(|other| other.label < bucket.label)).collect();
-    let mut found = Found::new();
+    let mut found = Cells::new();
     if wanted.is_empty() {
         return Ok(found);
     }
@@ -205,9 +244,8 @@ fn collect(
 }
 
 fn diff<W: Write>(
-    a: &Found,
-    b: &Found,
-    buckets: &[Differing],
+    (a, b): (&Cells, &Cells),
+    (buckets, found): (&[Differing], &mut [Found]),
     names: &Names,
     options: &Options,
     classes: &mut Classes,
@@ -224,7 +262,14 @@ fn diff<W: Write>(
                     classes.add(class, 1);
                 }
             }
-            real += u64::from(!class.is_some_and(|class| classes.allows(class)));
+            let explained = class.filter(|class| classes.allows(*class));
+            real += u64::from(explained.is_none());
+            if let Some(found) = bucket_at(buckets, *key, options.bucket)?.and_then(|at| found.get_mut(at)) {
+                match explained {
+                    Some(class) => found.classes |= 1 << class as u32,
+                    None => found.real = true,
+                }
+            }
             if class.is_some_and(|class| classes.unlimited(class)) {
                 report.allowed += 1;
                 return Ok(());
@@ -256,6 +301,15 @@ fn diff<W: Write>(
         }
     }
     Ok(real)
+}
+
+/// Which of the buckets a row is in.
+fn bucket_at(buckets: &[Differing], (first, time): (usize, i128), width: i64) -> Result<Option<usize>> {
+    let number = bucket_of(time, width)?;
+    let rest = buckets.get(first..).unwrap_or_default();
+    let Some(label) = rest.first().map(|bucket| bucket.label.as_str()) else { return Ok(None) };
+    let place = rest.binary_search_by(|bucket| (bucket.label.as_str(), bucket.bucket).cmp(&(label, number)));
+    Ok(place.ok().map(|place| first + place))
 }
 
 /// All numbers are one family, unless they are strict.
