@@ -1,23 +1,26 @@
 #!/usr/bin/env bash
-# run_migration.sh --env FILE [--work-dir DIR] [--resume | --restart] [--dry-run]
+# run_migration.sh --env FILE [--work-dir DIR] [--resume | --restart] [--repair] [--dry-run]
 #
-# Moves a TDengine database into InfluxDB: check, plan windows, run one pipeline per window, verify every cell, report.
-# Each window leaves a receipt in DIR/done; a run that was killed goes on with --resume and repeats only what has none.
+# Moves a TDengine database into InfluxDB: check, plan splits, run one pipeline per split, verify every cell, report.
+# Each split leaves a receipt in DIR/done; a run that was killed goes on with --resume and repeats only what has none.
+# With --repair the splits that hold a difference are moved again, and everything is verified once more.
 # The keys of FILE are explained in scripts/README.md.
 #
 # Exit 0: verified equal. 1: differences were found. 4, 5, 6…: as the tool that failed (see its --help).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
+. "$here/splits.sh"
 
-work="" env="" mode="" dry=false
+work="" env="" mode="" dry=false repair=false
 while [ $# -gt 0 ]; do
   case $1 in
     --env) env=${2:?--env needs a file}; shift 2 ;;
     --work-dir) work=${2:?--work-dir needs a directory}; shift 2 ;;
     --resume | --restart) mode=${1#--}; shift ;;
+    --repair) repair=true; shift ;;
     --dry-run) dry=true; shift ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die 2 "unknown argument '$1' (see --help)" ;;
   esac
 done
@@ -29,20 +32,27 @@ export CONCURRENCY=${CONCURRENCY:-2}
 tools_on_path
 
 # --- the work directory -------------------------------------------------------------------------------------------
-options=$(printf '%s\n' "source=$TS_SOURCE_URL" "target=$TS_TARGET_URL" "tables=${TABLES:-}" "since=${SINCE:-}" \
-  "until=${UNTIL:-}" "window=${WINDOW:-1d}" "encode=${ENCODE_OPTIONS:-}")
+mkdir -p "$work"
+# Two of them in one work directory would be in each other's way; the lock ends with this process, however it ends (what
+# it has started may need a moment to end, too).
+exec 9>>"$work/.lock"
+flock -w 2 9 || die 2 "$work: another run_migration.sh is at work here: wait for it, or end it"
+options=$(printf '%s\n' "source=$(without_password "$TS_SOURCE_URL")" "target=$(without_password "$TS_TARGET_URL")" \
+  "tables=${TABLES:-}" "since=${SINCE:-}" "until=${UNTIL:-}" "window=${WINDOW:-1d}" "plan=${PLAN_OPTIONS:-}" "encode=${ENCODE_OPTIONS:-}")
 if [ -e "$work/plan.tsv" ]; then
   case $mode in
     resume)
       [ "$options" = "$(cat "$work/options")" ] ||
         die 2 "$work was planned with other options: $(diff <(cat "$work/options") <(printf '%s\n' "$options") | sed -n 's/^> //p' | tr '\n' ' ')"
       ;;
-    restart) rm -rf "$work/plan.tsv" "$work/done" "$work/logs" "$work/rejects" "$work/options" ;;
+    restart)
+      (cd "$work" && rm -rf plan.tsv options pipeline.sh "done" failed skipped lock logs rejects journal.jsonl repair-* \
+        summary.json verify.json differences.jsonl)
+      ;;
     *) die 2 "$work holds an earlier migration: give --resume to go on with it, or --restart to forget it" ;;
   esac
 fi
-mkdir -p "$work/done" "$work/logs" "$work/rejects"
-export WORK=$work
+mkdir -p "$work/logs"
 
 # --- check and plan -----------------------------------------------------------------------------------------------
 say "1/4 checking the source"
@@ -50,37 +60,49 @@ say "1/4 checking the source"
 if [ ! -e "$work/plan.tsv" ]; then
   say "2/4 planning windows of ${WINDOW:-1d}"
   printf '%s\n' "$options" >"$work/options"
-  "$here/plan_windows.sh" >"$work/plan.tmp"
-  mv "$work/plan.tmp" "$work/plan.tsv"
+  plan_splits -o "$work/plan.tsv"
 else
   say "2/4 the plan exists: going on with it"
 fi
-total=$(wc -l <"$work/plan.tsv")
 if $dry; then
   cat "$work/plan.tsv"
   exit 0
 fi
+# Who says --resume has mended what was wrong: splits that had failed for good are tried again, too.
+[ "$mode" != resume ] || [ -z "$(ls "$work/failed" 2>/dev/null)" ] || ts-state retry --quiet --dir "$work" failed 2>/dev/null
 
 # --- run ----------------------------------------------------------------------------------------------------------
-say "3/4 running $total windows, $CONCURRENCY at a time"
+say "3/4 running $(ts-state pending --dir "$work" --quiet 2>/dev/null | wc -l) of $(count_splits "$work") windows, $CONCURRENCY at a time"
 # shellcheck disable=SC2086 # a list of words
 influx-write --create --quiet ${WRITE_OPTIONS:-} </dev/null 2>"$work/logs/create.log" || die $? "the target cannot be prepared: $(grep error "$work/logs/create.log")"
-failed=0
-rm -f "$work/logs/last-exit"
-cut -f1 "$work/plan.tsv" | xargs -r -n 1 -P "$CONCURRENCY" "$here/migrate_window.sh" || failed=$?
-done_count=$(find "$work/done" -name '*.json' | wc -l)
-if [ "$done_count" -lt "$total" ]; then
-  code=$(cat "$work/logs/last-exit" 2>/dev/null || echo 70)
-  die "$code" "$((total - done_count)) of $total windows failed (xargs $failed): mend the cause and run again with --resume (messages: $work/logs)"
-fi
-rows=$(cat "$work"/done/*.json | sum_of rows)
-rejected=$(cat "$work"/done/*.json | sum_of rejected)
-printf '{"windows":%s,"rows":%s,"rejected":%s}\n' "$total" "$rows" "$rejected" >"$work/summary.json"
-say "moved $rows rows in $total windows, $rejected rejected"
+run_splits "$work"
+left_out=0
+report "$work" || left_out=$?
 
-# --- verify -------------------------------------------------------------------------------------------------------
+# --- verify, and repair -------------------------------------------------------------------------------------------
 say "4/4 verifying every cell"
 code=0
-"$here/verify_migration.sh" --work-dir "$work" || code=$?
+if $repair; then
+  differences=$work/differences.jsonl
+  "$here/verify_migration.sh" --work-dir "$work" --differences "$differences" 9>&- || code=$?
+  if [ "$code" -eq 1 ]; then
+    number=1
+    while [ -e "$work/repair-$number" ]; do number=$((number + 1)); done
+    again=$work/repair-$number
+    mkdir -p "$again"
+    ts-plan --quiet --from-repair "$differences" --plan "$work/plan.tsv" -o "$again/plan.tsv" ||
+      die 1 "the differences cannot be repaired by moving splits again: see the line above"
+    say "repairing: $(count_splits "$again") of $(count_splits "$work") windows again"
+    run_splits "$again"
+    report "$again" || left_out=$?
+    say "verifying every cell again"
+    code=0
+    "$here/verify_migration.sh" --work-dir "$work" --differences "$differences" 9>&- || code=$?
+  fi
+  if [ "$code" -eq 1 ]; then head -n 20 "$differences"; fi
+else
+  "$here/verify_migration.sh" --work-dir "$work" 9>&- || code=$?
+fi
 say "report: $work/summary.json, $work/verify.json"
-exit $code
+[ "$code" -ne 0 ] || code=$left_out
+exit "$code"

@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# verify_migration.sh [--env FILE] [--work-dir DIR]: compares every cell of the source with the target.
+# verify_migration.sh [--env FILE] [--work-dir DIR] [--differences FILE]: compares every cell of the source with the target.
 #
-# Exit 0: equal. 1: differences, shown as JSON lines. 10: no verdict (an empty or unreadable side is never "equal").
+# The differences are shown as text; with --differences they are written to FILE as JSON lines, for ts-plan --from-repair.
+# Exit 0: equal. 1: differences. 10: no verdict (an empty or unreadable side is never "equal").
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-work=
+work="" differences=""
 while [ $# -gt 0 ]; do
   case $1 in
     --env) read_env "${2:?--env needs a file}"; shift 2 ;;
     --work-dir) work=${2:?--work-dir needs a directory}; shift 2 ;;
-    -h | --help) sed -n '2,4s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die 2 "usage: verify_migration.sh [--env FILE] [--work-dir DIR]" ;;
+    --differences) differences=${2:?--differences needs a file}; shift 2 ;;
+    -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die 2 "usage: verify_migration.sh [--env FILE] [--work-dir DIR] [--differences FILE]" ;;
   esac
 done
 : "${TS_SOURCE_URL:?set TS_SOURCE_URL, or give --env FILE}" "${TS_TARGET_URL:?set TS_TARGET_URL, or give --env FILE}"
 work=${work:-${WORK_DIR:-./migration}}
 tools_on_path
-[ -s "$work/plan.tsv" ] || die 10 "$work/plan.tsv is missing or empty: there is nothing to compare"
+[ -n "$(tail -n +3 "$work/plan.tsv" 2>/dev/null)" ] || die 10 "$work/plan.tsv is missing or empty: there is nothing to compare"
 export TS_END_MARK=1
 
 # The target is read back: for influx-dump it is the source. Exported, so that no secret stands in a command line.
@@ -31,20 +33,28 @@ target() (
 
 worst=0
 : >"$work/verify.json"
+form=(--out text)
+if [ -n "$differences" ]; then
+  form=(--out json --limit 1000000)
+  exec 3>"$differences.tmp"
+else
+  exec 3>&1
+fi
 while IFS= read -r table; do
-  range=$(awk -F'\t' -v t="$table" '$2 == t { if (a == "" || $3 < a) a = $3; if ($4 > b) b = $4 } END { print a, b }' "$work/plan.tsv")
+  range=$(awk -F'\t' -v t="$table" 'NR > 2 && $2 == t { if (a == "" || $4 < a) a = $4; if ($5 > b) b = $5 } END { print a, b }' "$work/plan.tsv")
   since=${range% *} until=${range#* }
   code=0
   # Both sides stream; a side that is cut or fails has no EOS, so it is no verdict rather than an equal one.
   # shellcheck disable=SC2086 # VERIFY_OPTIONS is a list of words
-  ts-verify rows --out text --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
+  ts-verify rows "${form[@]}" --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
     <(td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-source.log") \
-    <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") || code=$?
+    <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") >&3 || code=$?
   [ "$code" -le 1 ] || grep -h ' error: ' "$work"/logs/verify-{source,target}.log >&2 || true
   [ ! -s "$work/verify.tmp" ] || cat "$work/verify.tmp" >>"$work/verify.json"
   rm -f "$work/verify.tmp"
   [ "$code" -le "$worst" ] || worst=$code
-done < <(cut -f2 "$work/plan.tsv" | sort -u)
+done < <(tail -n +3 "$work/plan.tsv" | cut -f 2 | sort -u)
+[ -z "$differences" ] || mv "$differences.tmp" "$differences"
 case $worst in
   0) echo "verdict: equal" ;;
   1) echo "verdict: DIFFERENT" ;;

@@ -66,7 +66,7 @@ expect 0 "resume after kill -9" "${migrate[@]}" --resume
 shows "verdict: equal"
 after=$(find "$scratch/work/done" -name '*.json' -printf '%f %T@\n' | sort)
 [ -z "$(comm -23 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))" ] || die 1 "a finished window was run again"
-[ "$(wc -l <"$scratch/work/plan.tsv")" -eq "$(find "$scratch/work/done" -name '*.json' | wc -l)" ] || die 1 "a window has no receipt"
+[ "$(tail -n +3 "$scratch/work/plan.tsv" | wc -l)" -eq "$(find "$scratch/work/done" -name '*.json' | wc -l)" ] || die 1 "a window has no receipt"
 expect 0 "verify again" "$here/../verify_migration.sh" --env "$scratch/env" --work-dir "$scratch/work"
 expect 0 "restart" "${migrate[@]}" --restart
 shows "moved 30000 rows"
