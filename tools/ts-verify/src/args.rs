@@ -7,6 +7,7 @@ use crate::layout::{KeyAs, Mapping, TableAs};
 use crate::options::{Dedupe, Options};
 use crate::repair::{Backslash, Newline, Repairs};
 use crate::report::Out;
+use crate::sample::Sample;
 use cli::args::{EndMarkArgs, OutputArgs};
 use fault::{Error, Result};
 use lp::Dialect;
@@ -30,6 +31,7 @@ pub const DEFAULTS: Options = Options {
     empty_tag_distinct: false,
     dedupe: Dedupe::Last,
     float32: true,
+    sample: None,
 };
 
 #[derive(clap::Args)]
@@ -139,6 +141,9 @@ pub struct ReportArgs {
     /// Two empty sides are equal (otherwise: exit 10)
     #[arg(long)]
     pub allow_empty: bool,
+    /// Exit 0 where a sample shows no difference (otherwise: exit 10)
+    #[arg(long)]
+    pub allow_sampled: bool,
 }
 
 #[derive(clap::Args)]
@@ -207,6 +212,12 @@ pub struct EqualArgs {
     /// Only rows before this instant
     #[arg(long, value_name = "INSTANT")]
     pub until: Option<String>,
+    /// Only N of M series, chosen by the hash of the series: both sides choose the same ones. No proof: exit 10
+    #[arg(long, value_name = "N/M")]
+    pub sample: Option<Sample>,
+    /// Another sample
+    #[arg(long, value_name = "N", requires = "sample", default_value_t = 0, hide_default_value = true)]
+    pub seed: u64,
     /// Numbers are equal by value (1, 1i, 1.0), or only within their type
     #[arg(long, value_name = "value|strict", default_value = "value", value_parser = ["value", "strict"])]
     pub numeric: String,
@@ -306,6 +317,7 @@ impl EqualArgs {
             empty_tag_distinct: self.empty_tag == "distinct",
             dedupe: self.dedupe,
             float32: !self.float32_never(map),
+            sample: self.sample.map(|sample| sample.seeded(self.seed)).filter(|sample| !sample.is_all()),
         })
     }
 

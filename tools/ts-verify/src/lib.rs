@@ -22,6 +22,7 @@ mod repair;
 mod report;
 mod rerun;
 mod rowdiff;
+mod sample;
 mod series;
 mod side;
 mod sums;
@@ -84,6 +85,9 @@ fn make_digest(args: &DigestArgs, run: &Run) -> Result<()> {
     let header = Header::new(&side.layout, options);
     let side = side.digest(&options, args.equal.max_memory, run, &AtomicBool::new(false))?;
     digest_file::write(&mut out, &header, &side.digest)?;
+    if let Some(sample) = options.sample {
+        run.note("sample", sample.to_string());
+    }
     run.counter("cells").set(side.digest.counts.cells);
     out.into_inner().map_err(|error| Error::io("cannot write the digest", error.into_error()))?.finish()
 }

@@ -2,6 +2,7 @@
 
 use crate::canonical::Rules;
 use crate::repair::Repairs;
+use crate::sample::Sample;
 use fault::{Error, Result};
 use rows::time::{Nanos, Unit};
 use serde_json::{Map, Value, json};
@@ -47,12 +48,14 @@ pub struct Options {
     pub dedupe: Dedupe,
     /// Round to f32 where one side is FLOAT and the other is not.
     pub float32: bool,
+    /// Only some of the series.
+    pub sample: Option<Sample>,
 }
 
 impl Options {
     /// For the header of a digest and for reports.
     pub fn to_json(self) -> Value {
-        json!({
+        let mut value = json!({
             "numeric": if self.rules.strict_numbers { "strict" } else { "value" },
             "negative_zero": self.rules.negative_zero,
             "json": if self.rules.json_text { "text" } else { "document" },
@@ -64,7 +67,12 @@ impl Options {
             "until": self.until.map(|at| at.to_string()),
             "dedupe": self.dedupe.as_str(),
             "bucket": self.bucket.to_string(),
-        })
+        });
+        // Without a sample the header is that of releases that had none.
+        if let (Some(sample), Some(map)) = (self.sample, value.as_object_mut()) {
+            map.insert("sample".into(), sample.to_string().into());
+        }
+        value
     }
 
     /// From the header of a digest.
@@ -92,6 +100,10 @@ impl Options {
                 _ => Dedupe::Last,
             },
             float32: flag(map, "float32")?,
+            sample: match map.get("sample") {
+                None | Some(Value::Null) => None,
+                Some(value) => Some(value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| bad("sample"))?),
+            },
         })
     }
 
@@ -99,11 +111,11 @@ impl Options {
     pub fn difference(self, other: Options) -> Option<String> {
         let (a, b) = (self.to_json(), other.to_json());
         let (a, b) = (a.as_object()?, b.as_object()?);
-        let keys: Vec<String> = a
-            .iter()
-            .filter(|(key, value)| *key != "dedupe" && b.get(*key) != Some(*value))
-            .map(|(key, value)| format!("{key} {value} and {}", b.get(key).unwrap_or(&Value::Null)))
-            .collect();
+        let mut keys: Vec<&String> = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
+        keys.retain(|key| *key != "dedupe" && a.get(*key) != b.get(*key));
+        let value = |map: &Map<String, Value>, key: &str| map.get(key).cloned().unwrap_or_default();
+        let keys: Vec<String> =
+            keys.into_iter().map(|key| format!("{key} {} and {}", value(a, key), value(b, key))).collect();
         (!keys.is_empty()).then(|| keys.join(", "))
     }
 }

@@ -65,6 +65,11 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     let out = Output::create(args.output.output.as_deref())?;
     let repair = args.report.repair.as_deref().map(Output::file).transpose()?;
     let pair = open(args, rows_max.is_some(), &classes, run)?;
+    if pair.options.sample.is_some() && repair.is_some() {
+        return Err(Error::usage(
+            "--repair lists everything that differs, and a sample does not see everything: compare all series",
+        ));
+    }
     classes.add(Class::TypeChanged, pair.agreements.len() as u64);
     classes.add(Class::TagFieldRole, pair.conflicts.len() as u64);
     let unit = pair.a.unit().max(pair.b.unit());
@@ -131,7 +136,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     }
 
     let level = if rows_max.is_some() { "rows" } else { "digest" };
-    let verdict = Verdict::new(&rows, &classes, &report, (x, y), args.report.allow_empty);
+    let verdict = Verdict::new(&rows, &classes, &report, (x, y), options.sample, &args.report);
     let side = |name: &str, (counts, series): (Counts, u64), buckets: u64| {
         json!({
             "name": name, "rows": counts.rows, "cells": counts.cells, "series": series, "buckets": buckets,
@@ -147,7 +152,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
         "kind": "summary",
         "verdict": verdict.word(),
         "message": verdict.message(),
-        "complete": rows.not_examined == 0 && !matches!(verdict, Verdict::None(_)),
+        "complete": rows.not_examined == 0 && options.sample.is_none() && !matches!(verdict, Verdict::None(_)),
         "level": level,
         "a": side(a.name(), seen.a, seen.outcome.buckets_a),
         "b": side(b.name(), seen.b, seen.outcome.buckets_b),
@@ -165,6 +170,9 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     run.counter("cells").set(seen.a.0.cells.max(seen.b.0.cells));
     run.counter("differences").set(report.total());
     run.note("verdict", verdict.word());
+    if let Some(sample) = options.sample {
+        run.note("sample", sample.to_string());
+    }
     if let Verdict::Different(text) = &verdict {
         run.note("reason", text.trim_start_matches("different: "));
     }

@@ -12,6 +12,7 @@ use crate::input::Rows;
 use crate::layout::Layout;
 use crate::options::{Dedupe, Options};
 use crate::report::{Kind, Record, Report};
+use crate::sample;
 use cli::Run;
 use fault::{Context, Error, Result};
 use rows::time::Unit;
@@ -210,7 +211,7 @@ fn collect(
     if wanted.is_empty() {
         return Ok(found);
     }
-    let mut reader = side.rows.open()?;
+    let mut reader = sample::open(side.rows, side.layout, options)?;
     let mut heads = Vec::new();
     let mut places = Vec::new();
     while let Some(batch) = reader.next()? {

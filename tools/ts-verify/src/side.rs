@@ -5,6 +5,7 @@ use crate::digest::Digest;
 use crate::input::Rows;
 use crate::layout::{Layout, Mapping};
 use crate::options::{Dedupe, Options};
+use crate::sample;
 use cli::Run;
 use fault::{Context, Error, Kind, Result};
 use rows::Reader;
@@ -39,7 +40,8 @@ impl Opened {
 
     fn read(&mut self, options: &Options, max_memory: u64, run: &Run, given_up: &AtomicBool) -> Result<Digest> {
         let mut digest = Digest::new(max_memory);
-        let counter = run.counter("rows");
+        let (counter, skipped) = (run.counter("rows"), options.sample.map(|_| run.counter("rows_not_in_sample")));
+        let mut sampler = sample::Sampler::new(options);
         let look = || {
             run.stop().check()?;
             match given_up.load(Ordering::Relaxed) {
@@ -49,8 +51,16 @@ impl Opened {
         };
         while let Some(batch) = self.reader.next()? {
             look()?;
+            let rows = batch.num_rows() as u64;
+            let batch = match &mut sampler {
+                Some(sampler) => sampler.filter(&batch, &self.layout, options)?,
+                None => batch,
+            };
             digest.add(&batch, &self.layout, options)?;
             counter.add(batch.num_rows() as u64);
+            if let Some(skipped) = &skipped {
+                skipped.add(rows - batch.num_rows() as u64);
+            }
         }
         if options.dedupe != Dedupe::Keep && digest.entries.iter().any(|entry| entry.again) {
             if !self.rows.again() {
@@ -62,7 +72,14 @@ impl Opened {
             }
             run.info(format!("{}: rows are not in time order: looking for duplicates", self.rows.name));
             let (rows, layout) = (&mut self.rows, &self.layout);
-            dedupe::resolve(&mut digest, layout, options, max_memory, || rows.open(), |_| look())?;
+            dedupe::resolve(
+                &mut digest,
+                layout,
+                options,
+                max_memory,
+                || sample::open(rows, layout, options),
+                |_| look(),
+            )?;
         }
         digest.finish();
         Ok(digest)

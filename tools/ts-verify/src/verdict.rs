@@ -1,14 +1,18 @@
 //! What a comparison says in the end.
 
+use crate::args::ReportArgs;
 use crate::classes::Classes;
 use crate::digest::Counts;
 use crate::report::Report;
 use crate::rowdiff::{self, RowOutcome};
+use crate::sample::Sample;
 use fault::{Error, Kind, Result};
 
 /// The verdict; each but the first has its exit code.
 pub enum Verdict {
     Equal(String),
+    /// No difference in some of the series; and is that enough?
+    Sampled(String, bool),
     Different(String),
     None(Error),
 }
@@ -19,7 +23,8 @@ impl Verdict {
         classes: &Classes,
         report: &Report<impl std::io::Write>,
         (a, b): (Counts, Counts),
-        allow_empty: bool,
+        sample: Option<Sample>,
+        args: &ReportArgs,
     ) -> Verdict {
         let mut reasons = Vec::new();
         if rows.real > 0 {
@@ -38,11 +43,29 @@ impl Verdict {
         if rows.unexplained {
             return Verdict::None(rowdiff::changed_meanwhile());
         }
-        if a.cells + b.cells == 0 && !allow_empty {
+        if a.cells + b.cells == 0
+            && !args.allow_empty
+            && let Some(sample) = sample
+        {
+            return Verdict::None(Error::new(
+                Kind::NoVerdict,
+                format!("the sample of {sample} has no value on either side, which proves nothing: take a larger one"),
+            ));
+        }
+        if a.cells + b.cells == 0 && !args.allow_empty {
             return Verdict::None(Error::new(
                 Kind::NoVerdict,
                 "both sides are empty, which proves nothing: check the names and the range, or say --allow-empty",
             ));
+        }
+        if let Some(sample) = sample {
+            return Verdict::Sampled(
+                format!(
+                    "sampled: no difference in {sample} of the series: {} cells in {} rows; the others were not looked at",
+                    a.cells, a.rows
+                ),
+                args.allow_sampled,
+            );
         }
         Verdict::Equal(format!("equal: {} cells in {} rows", a.cells, a.rows))
     }
@@ -50,6 +73,7 @@ impl Verdict {
     pub fn word(&self) -> &'static str {
         match self {
             Verdict::Equal(_) => "equal",
+            Verdict::Sampled(..) => "sampled",
             Verdict::Different(_) => "different",
             Verdict::None(_) => "none",
         }
@@ -57,14 +81,17 @@ impl Verdict {
 
     pub fn message(&self) -> String {
         match self {
-            Verdict::Equal(text) | Verdict::Different(text) => text.clone(),
+            Verdict::Equal(text) | Verdict::Sampled(text, _) | Verdict::Different(text) => text.clone(),
             Verdict::None(error) => format!("none: {error}"),
         }
     }
 
     pub fn into_result(self) -> Result<()> {
         match self {
-            Verdict::Equal(_) => Ok(()),
+            Verdict::Equal(_) | Verdict::Sampled(_, true) => Ok(()),
+            Verdict::Sampled(text, false) => {
+                Err(Error::new(Kind::NoVerdict, format!("{text} (--allow-sampled: exit 0)")))
+            }
             Verdict::Different(text) => Err(Error::new(Kind::Negative, text)),
             Verdict::None(error) => Err(error),
         }
