@@ -285,41 +285,43 @@ pub(crate) fn not_utf8(column: &Column) -> Error {
     )
 }
 
-/// A block of one sub-table holds one value per tag, at one offset: rows are compared by offset first.
-fn dictionary(column: &Column, offsets: impl ExactSizeIterator<Item = i32>, data: &[u8]) -> Result<ArrayRef> {
+/// A block of one sub-table holds one value per tag, at one offset (older servers: a copy for each row): runs of equal
+/// offsets are taken together, and texts compared with the one before.
+fn dictionary(column: &Column, offsets: impl ExactSizeIterator<Item = i32> + Clone, data: &[u8]) -> Result<ArrayRef> {
     let rows = offsets.len();
     let mut keys: Vec<i32> = Vec::with_capacity(rows);
     let mut ends = vec![0];
     let mut values: Vec<u8> = Vec::new();
     let mut nulls = Nulls::new(rows);
-    let mut last: Option<(i32, &[u8], i32)> = None;
+    let mut last: Option<(&[u8], i32)> = None;
     let mut scratch = Vec::new();
-    for (row, offset) in offsets.enumerate() {
-        if offset < 0 {
-            nulls.null(row);
-            keys.push(0);
-            continue;
-        }
-        match last {
-            Some((at, _, key)) if at == offset => keys.push(key),
-            _ => {
-                let bytes = payload(data, offset, false)?;
-                let key = match last {
-                    Some((_, same, key)) if same == bytes => key,
-                    _ => {
-                        scratch.clear();
-                        let text = if column.kind == Type::NChar {
-                            utf8_from_code_points(bytes, &mut scratch)?;
-                            scratch.as_slice()
-                        } else {
-                            bytes
-                        };
-                        find_or_add(text, &mut ends, &mut values)?
-                    }
-                };
-                last = Some((offset, bytes, key));
-                keys.push(key);
-            }
+    let mut rest = offsets;
+    while let Some(offset) = rest.next() {
+        let run = 1 + rest.clone().take_while(|next| *next == offset).count();
+        let key = if offset < 0 {
+            (keys.len()..keys.len() + run).for_each(|row| nulls.null(row));
+            0
+        } else {
+            let bytes = payload(data, offset, false)?;
+            let key = match last {
+                Some((same, key)) if same == bytes => key,
+                _ => {
+                    scratch.clear();
+                    let text = if column.kind == Type::NChar {
+                        utf8_from_code_points(bytes, &mut scratch)?;
+                        scratch.as_slice()
+                    } else {
+                        bytes
+                    };
+                    find_or_add(text, &mut ends, &mut values)?
+                }
+            };
+            last = Some((bytes, key));
+            key
+        };
+        keys.resize(keys.len() + run, key);
+        if run > 1 {
+            rest.nth(run - 2);
         }
     }
     if ends.len() == 1 && rows > 0 {
@@ -353,6 +355,11 @@ pub(crate) fn utf8_from_code_points(bytes: &[u8], out: &mut Vec<u8>) -> Result<(
     let (points, rest) = bytes.as_chunks::<4>();
     if !rest.is_empty() {
         return Err(damaged(format!("an NCHAR of {} bytes", bytes.len())));
+    }
+    // Most text is ASCII: a byte of each point, without looking at them one by one.
+    if points.iter().fold(0, |all, point| all | u32::from_le_bytes(*point)) < 0x80 {
+        out.extend(points.iter().map(|point| point[0]));
+        return Ok(());
     }
     let mut buffer = [0; 4];
     for point in points {

@@ -62,7 +62,8 @@ impl Sink {
     }
 }
 
-type Batches = Receiver<Result<RecordBatch>>;
+/// Some batches at a time: a block of the server is small, and each message wakes a thread.
+type Batches = Receiver<Result<Vec<RecordBatch>>>;
 
 /// Parts to be read, handed to whoever asks next.
 struct Queue<'a> {
@@ -114,7 +115,7 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
 }
 
 /// Takes parts until there are none, or until one fails.
-fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Result<RecordBatch>>, run: &Run) {
+fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Result<Vec<RecordBatch>>>, run: &Run) {
     loop {
         let (part, layout, batches) = {
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -137,7 +138,7 @@ fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Re
         };
         let gone = || Error::new(Kind::Bug, "nobody takes the rows");
         let outcome =
-            part.and_then(|part| reader.read(&part, layout, |batch| batches.send(Ok(batch)).map_err(|_| gone())));
+            part.and_then(|part| reader.read(&part, layout, |some| batches.send(Ok(some)).map_err(|_| gone())));
         run.counter("parts").add(1);
         if let Err(error) = outcome {
             // The writer may be gone: then it has an error of its own.
@@ -149,9 +150,11 @@ fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Re
 
 fn write_all(receivers: Receiver<Batches>, sink: &mut Sink) -> Result<()> {
     for batches in receivers {
-        for batch in batches {
-            if !sink.write(batch?)? {
-                return Ok(());
+        for some in batches {
+            for batch in some? {
+                if !sink.write(batch)? {
+                    return Ok(());
+                }
             }
         }
     }

@@ -11,6 +11,9 @@ use std::fs::File;
 use std::io::{Seek, SeekFrom};
 use tdengine::{Client, Failure, catalog};
 
+/// Bytes of batches that go to the writer together, at least; less where less is held.
+const TOGETHER: usize = 512 << 10;
+
 /// How parts are read.
 #[derive(Clone)]
 pub struct Reading {
@@ -55,15 +58,15 @@ impl PartReader {
         &mut self,
         part: &Part,
         layout: &Layout,
-        mut each: impl FnMut(RecordBatch) -> Result<()>,
+        mut each: impl FnMut(Vec<RecordBatch>) -> Result<()>,
     ) -> Result<()> {
         let mut patience = Patience::new(&self.connector);
         let mut handed_out = 0u64;
         let mut mismatches = 0;
         loop {
-            let mut count = |batch: RecordBatch| {
-                handed_out += batch.num_rows() as u64;
-                each(batch)
+            let mut count = |some: Vec<RecordBatch>| {
+                handed_out += some.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+                each(some)
             };
             let tried = if self.reading.spool {
                 self.spooled(part, layout, &mut mismatches).and_then(|file| match file {
@@ -96,17 +99,22 @@ impl PartReader {
         &mut self,
         part: &Part,
         layout: &Layout,
-        each: &mut dyn FnMut(RecordBatch) -> Result<()>,
+        each: &mut dyn FnMut(Vec<RecordBatch>) -> Result<()>,
     ) -> std::result::Result<(), Broken> {
         let client = self.session.client()?;
-        let (mut held, mut bytes) = (Vec::new(), 0);
+        let (mut held, mut bytes, mut all) = (Vec::new(), 0, 0);
         let hold = self.reading.hold;
         stream(client, part, layout, self.reading.limits, &mut |batch| {
-            bytes += rows::batch::slice_bytes(&batch);
+            let size = batch::slice_bytes(&batch);
+            (bytes, all) = (bytes + size, all + size);
             held.push(batch);
-            if bytes < hold { Ok(()) } else { held.drain(..).try_for_each(&mut *each) }
+            if all < hold || bytes < TOGETHER.min(hold) {
+                return Ok(());
+            }
+            bytes = 0;
+            each(std::mem::take(&mut held))
         })?;
-        held.into_iter().try_for_each(each).map_err(Broken::Local)
+        if held.is_empty() { Ok(()) } else { each(held).map_err(Broken::Local) }
     }
 
     /// The whole part in a temporary file (`None`: no rows), counted where that was asked for.
@@ -176,11 +184,11 @@ fn stream(
     Ok(())
 }
 
-fn replay(file: File, limits: Limits, each: &mut dyn FnMut(RecordBatch) -> Result<()>) -> Result<()> {
+fn replay(file: File, limits: Limits, each: &mut dyn FnMut(Vec<RecordBatch>) -> Result<()>) -> Result<()> {
     let options = format::ReadOptions { from: Some(Format::Arrow), limits, ..Default::default() };
     let mut reader = format::open(Source::new("a temporary file", Box::new(file), None), options)?;
     while let Some(batch) = reader.next()? {
-        each(batch)?;
+        each(vec![batch])?;
     }
     Ok(())
 }
