@@ -138,6 +138,9 @@ pub struct ReportArgs {
     /// Write what to run again to this file: a JSON object per line for every series and bucket that differs
     #[arg(long, value_name = "FILE")]
     pub repair: Option<PathBuf>,
+    /// Write the report as a page for people, too: one HTML file, without scripts and without a network
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
     /// Two empty sides are equal (otherwise: exit 10)
     #[arg(long)]
     pub allow_empty: bool,

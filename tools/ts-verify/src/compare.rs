@@ -2,6 +2,7 @@
 
 use crate::digest_file::{ColumnHead, Cursor, Header, Line};
 use crate::form::{Form, need};
+use crate::heat::Look;
 use fault::{Error, Result};
 use rows::types::Type;
 use std::cmp::Ordering;
@@ -95,8 +96,13 @@ pub struct Outcome {
     pub only_odd: u64,
 }
 
-/// Goes through both digests and calls `each` for every bucket that differs.
-pub fn compare(a: &mut Cursor, b: &mut Cursor, mut each: impl FnMut(Differing) -> Result<()>) -> Result<Outcome> {
+/// Goes through both digests, calls `look` for every bucket, and `each` for every bucket that differs.
+pub fn compare(
+    a: &mut Cursor,
+    b: &mut Cursor,
+    mut look: impl FnMut(&Line, Look),
+    mut each: impl FnMut(Differing) -> Result<()>,
+) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let (mut x, mut y) = (a.next()?, b.next()?);
     loop {
@@ -121,9 +127,18 @@ pub fn compare(a: &mut Cursor, b: &mut Cursor, mut each: impl FnMut(Differing) -
         }
         outcome.only_odd += u64::from(only_odd);
         outcome.differing += u64::from(differs);
-        if (differs || only_odd)
-            && let Some(line) = left.as_ref().or(right.as_ref())
-        {
+        let Some(line) = left.as_ref().or(right.as_ref()) else { continue };
+        look(
+            line,
+            if differs {
+                Look::Differing
+            } else if only_odd {
+                Look::Odd
+            } else {
+                Look::Equal
+            },
+        );
+        if differs || only_odd {
             let (label, bucket) = (line.label.clone(), line.bucket);
             each(Differing { label, bucket, a: left, b: right, only_odd })?;
         }

@@ -13,6 +13,8 @@ mod digest;
 mod digest_file;
 mod form;
 mod hash;
+mod heat;
+mod html;
 mod input;
 mod layout;
 mod merge;
@@ -56,6 +58,7 @@ empty sides, or anything that could not be checked, are no verdict: exit 10. A s
         ("two files, whatever their formats", "ts-verify rows source.csv target.parquet"),
         ("digests made where the data is", "ts-verify digest source.csv -o a.digest && ts-verify digest target.parquet -o b.digest && ts-verify compare a.digest b.digest"),
         ("parts that were read apart, for example by one worker each", "ts-verify merge part-*.digest -o whole.digest"),
+        ("a page for people, and a list of what to run again", "ts-verify rows source.csv target.parquet --html report.html --repair again.jsonl"),
         ("two commands; a failing one is never taken for a shorter side", "ts-verify rows --source-cmd 'cat source.csv' --target-cmd 'cat target.parquet' --out text"),
     ],
     environment: &[],

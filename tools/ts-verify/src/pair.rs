@@ -6,6 +6,8 @@ use crate::compare::{Differing, Outcome, check_headers, compare};
 use crate::digest::Counts;
 use crate::digest_file::{Cursor, FileCursor, Header, Line};
 use crate::form::{Form, need};
+use crate::heat::{Heat, Look};
+use crate::html::{self, Page};
 use crate::input::Input;
 use crate::layout::{Agreement, Layout, RoleConflict, agree};
 use crate::options::Options;
@@ -64,6 +66,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     let mut classes = Classes::new(&args.report.allow, args.report.strict)?;
     let out = Output::create(args.output.output.as_deref())?;
     let repair = args.report.repair.as_deref().map(Output::file).transpose()?;
+    let html = args.report.html.as_deref().map(Output::file).transpose()?;
     let pair = open(args, rows_max.is_some(), &classes, run)?;
     if pair.options.sample.is_some() && repair.is_some() {
         return Err(Error::usage(
@@ -73,7 +76,8 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     classes.add(Class::TypeChanged, pair.agreements.len() as u64);
     classes.add(Class::TagFieldRole, pair.conflicts.len() as u64);
     let unit = pair.a.unit().max(pair.b.unit());
-    let mut report = Report::new(out, args.report.out, args.report.limit, unit);
+    let mut report =
+        Report::new(out, args.report.out, args.report.limit, unit, if html.is_some() { html::SHOWN } else { 0 });
     for conflict in pair.conflicts.iter().filter(|_| !classes.unlimited(Class::TagFieldRole)) {
         let (a, b) = if conflict.tag_in_a { ("tag", "field") } else { ("field", "tag") };
         report.difference(&Record {
@@ -90,7 +94,13 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     let keep = if rows_max.is_some() { u64::MAX } else { args.report.limit };
     let Pair { mut a, mut b, options, agreements, .. } = pair;
     let mut rerun = Rerun::new(repair, &options);
-    let seen = Seen::compare(&mut a, &mut b, keep, |bucket| match rows_max {
+    let mut page = html.map(|out| Page::new(out, Heat::new(&options)));
+    let look = |line: &Line, look| {
+        if let Some(page) = &mut page {
+            page.heat.add(&line.label, line.bucket, look);
+        }
+    };
+    let seen = Seen::compare(&mut a, &mut b, keep, look, |bucket| match rows_max {
         // The rows will tell which of them need it.
         Some(_) => Ok(()),
         None => rerun.add_unless_allowed(bucket, &classes),
@@ -129,8 +139,13 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     }
     if rows_max.is_some() {
         for (bucket, found) in differing.iter().zip(&rows.found) {
-            if found.state(&classes) != State::Tolerated {
+            let state = found.state(&classes);
+            if state != State::Tolerated {
                 rerun.add(bucket)?;
+            }
+            if let Some(page) = &mut page {
+                let look = if bucket.only_odd { Look::Odd } else { Look::Differing };
+                page.heat.revise(&bucket.label, bucket.bucket, look, state);
             }
         }
     }
@@ -177,6 +192,10 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
         run.note("reason", text.trim_start_matches("different: "));
     }
     rerun.finish()?;
+    if let Some(mut page) = page {
+        page.heat.settle(odd);
+        page.finish(&summary, &report.first)?;
+    }
     report.finish(&summary)?.finish()?;
     verdict.into_result()
 }
@@ -288,11 +307,17 @@ struct Seen {
 
 impl Seen {
     /// Compares, shows every differing bucket to `each`, and keeps so many of either sort.
-    fn compare(a: &mut Side, b: &mut Side, keep: u64, mut each: impl FnMut(&Differing) -> Result<()>) -> Result<Seen> {
+    fn compare(
+        a: &mut Side,
+        b: &mut Side,
+        keep: u64,
+        look: impl FnMut(&Line, Look),
+        mut each: impl FnMut(&Differing) -> Result<()>,
+    ) -> Result<Seen> {
         check_headers(a.header(), b.header())?;
         let (a, b) = (&mut cursor(a), &mut cursor(b));
         let (mut differing, mut only_odd) = (Vec::new(), Vec::new());
-        let outcome = compare(a, b, |bucket| {
+        let outcome = compare(a, b, look, |bucket| {
             each(&bucket)?;
             let list = if bucket.only_odd { &mut only_odd } else { &mut differing };
             if (list.len() as u64) < keep {

@@ -69,11 +69,14 @@ pub struct Report<W: Write> {
     /// Deviations of classes that are allowed in any number: neither shown nor counted as differences.
     pub allowed: u64,
     counts: [u64; Kind::ALL.len()],
+    /// The first differences, at most `keep`, whatever the limit.
+    pub first: Vec<Value>,
+    keep: usize,
 }
 
 impl<W: Write> Report<W> {
-    /// `unit`: the digits of times.
-    pub fn new(out: W, form: Out, limit: u64, unit: Unit) -> Self {
+    /// `unit`: the digits of times; `keep`: so many differences are kept in memory, too.
+    pub fn new(out: W, form: Out, limit: u64, unit: Unit, keep: usize) -> Self {
         Report {
             out: BufWriter::with_capacity(1 << 16, out),
             form,
@@ -82,18 +85,23 @@ impl<W: Write> Report<W> {
             shown: 0,
             allowed: 0,
             counts: [0; Kind::ALL.len()],
+            first: Vec::new(),
+            keep,
         }
     }
 
     /// Counts a difference, and shows it unless the limit is reached.
     pub fn difference(&mut self, record: &Record) -> Result<()> {
         self.counts[record.kind as usize] += 1;
+        if self.first.len() < self.keep {
+            self.first.push(self.value(record));
+        }
         if self.shown >= self.limit {
             return Ok(());
         }
         self.shown += 1;
         let line = match self.form {
-            Out::Json => self.json(record),
+            Out::Json => self.value(record).to_string(),
             Out::Text => self.text(record),
         };
         self.line(&line)
@@ -150,7 +158,7 @@ impl<W: Write> Report<W> {
         written.map_err(|error| Error::io("cannot write the report", error))
     }
 
-    fn json(&self, record: &Record) -> String {
+    fn value(&self, record: &Record) -> Value {
         let series: Value = record.series.map_or(Value::Null, |label| serde_json::from_str(label).unwrap_or_default());
         let mut map = Map::new();
         map.insert("kind".into(), record.kind.name().into());
@@ -166,7 +174,7 @@ impl<W: Write> Report<W> {
             map.insert("class".into(), class.name().into());
         }
         map.extend(record.more.clone());
-        Value::Object(map).to_string()
+        Value::Object(map)
     }
 
     fn text(&self, record: &Record) -> String {
