@@ -85,7 +85,12 @@ impl<'a> Lines<'a> {
         self.number += 1;
     }
 
-    /// The number that the line after this buffer has; known when the iterator has ended.
+    /// Where the buffer stands in the stream.
+    pub fn offset(&self) -> u64 {
+        self.first_offset
+    }
+
+    /// The number that the line after this buffer has; known when the iterator has ended; before, that of the next line.
     pub fn next_number(&self) -> u64 {
         self.number
     }

@@ -8,6 +8,7 @@ pub mod find;
 pub mod gate;
 pub mod lines;
 mod live;
+mod pack;
 mod pool;
 mod source;
 pub mod window;

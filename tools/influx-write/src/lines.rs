@@ -1,10 +1,11 @@
 //! Line protocol as it comes in: cut into lines, checked, and handed on.
 
 use crate::ahead::Ahead;
+use crate::ahead::Chunk;
 use crate::args::{Args, Plan};
 use fault::{Context as _, Error, Result};
 use lp::known::hash;
-use lp::{BadLine, Blocks, Checker, Chunk, RawLine};
+use lp::{BadLine, Checker, RawLine};
 use rows::endmark::EndMarkReader;
 use rows::line_protocol::{agreed, lp_precision, stated};
 use rows::time::Unit;
@@ -48,15 +49,15 @@ impl<R: Read + Send + 'static> Lines<R> {
     /// exit 9, after every line before it has been handed on.
     pub fn read(self, args: &Args, plan: &Plan, end_mark: bool, into: &mut impl Into) -> Result<u64> {
         let Lines { name, reader, unit } = self;
-        let mut ahead = Ahead::start(EndMarkReader::new(reader, &name, end_mark))?;
         let limits = lp::Limits::default();
-        let mut blocks = Blocks::with_sizes(&mut ahead, plan.dialect, 256 << 10, limits.line);
+        let marked = EndMarkReader::new(reader, &name, end_mark);
+        let mut ahead = Ahead::start(marked, plan.dialect, limits.line)?;
         let mut checker = Checker::new(plan.dialect).precision(lp_precision(unit)).limits(limits);
         if args.allow_missing_time {
             checker = checker.allow_missing_timestamps();
         }
         let (mut count, mut series) = (0, Vec::new());
-        while let Some(chunk) = blocks.next_chunk().map_err(|e| cannot_read(&name, e))? {
+        while let Some(chunk) = ahead.next_chunk().map_err(|e| cannot_read(&name, e))? {
             into.check_stop()?;
             let lines = match chunk {
                 Chunk::Lines(lines) => lines,
@@ -95,7 +96,6 @@ impl<R: Read + Send + 'static> Lines<R> {
                 }
             }
         }
-        drop(blocks);
         ahead.finish()?.check_rows(count)?;
         Ok(count)
     }

@@ -2,16 +2,14 @@
 
 use crate::deliver::Outside;
 use crate::gate::{Gate, Turn};
+use crate::pack::Packer;
 use crate::window::Change;
 use cli::rejects::Rejects;
 use cli::{Counter, Run};
 use fault::{Error, Result};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use influx::{Client, Verdict};
 use net::Bytes;
 use rows::time::Unit;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -31,7 +29,7 @@ pub struct Live {
     shared: Arc<Shared>,
     client: Client,
     precision: Unit,
-    gzip: u32,
+    packer: Packer,
     gate: Arc<Gate>,
     rows: Counter,
     bytes: Counter,
@@ -97,7 +95,7 @@ impl Live {
         Live {
             client,
             precision,
-            gzip,
+            packer: Packer::new(gzip),
             gate: Arc::new(Gate::new(most)),
             rows: run.counter("rows"),
             bytes: run.counter("bytes"),
@@ -123,27 +121,13 @@ impl Live {
             self.shared.run.info(format!("{to} requests in flight, {from} before: {why}"));
         }
     }
-
-    /// The body as it goes over the wire.
-    fn encode(&self, body: &Bytes) -> Bytes {
-        if self.gzip == 0 {
-            return body.clone();
-        }
-        let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4 + 64), Compression::new(self.gzip));
-        // Writing into memory does not fail; if it did, the plain body is as good.
-        match encoder.write_all(body).and_then(|()| encoder.finish()) {
-            Ok(packed) => Bytes::from(packed),
-            Err(_) => body.clone(),
-        }
-    }
 }
 
 impl Outside for Live {
     fn send(&mut self, body: &Bytes) -> Verdict {
-        let wire = self.encode(body);
+        let (wire, packed) = self.packer.pack(body);
         self.requests.add(1);
         self.sent.add(wire.len() as u64);
-        let packed = self.gzip > 0 && wire.as_ptr() != body.as_ptr();
         // Compressed before the turn, so that the time between request and reply is the server's.
         let turn = self.gate.enter(|| self.shared.ended());
         let verdict = self.client.write(self.precision, wire, packed);

@@ -1,0 +1,84 @@
+//! Compression of bodies, on the thread that sends them: each has its own state, made once.
+
+use flate2::{Compress, Compression, FlushCompress, Status};
+use net::Bytes;
+
+/// gzip at one level; 0 is off.
+#[derive(Debug)]
+pub struct Packer {
+    level: u32,
+    state: Option<Compress>,
+}
+
+/// The largest window, as every reader of gzip has it.
+const WINDOW_BITS: u8 = 15;
+
+impl Packer {
+    pub fn new(level: u32) -> Packer {
+        Packer { level, state: None }
+    }
+
+    /// The body as it goes over the wire, and whether it is compressed. Without a copy where it is not.
+    pub fn pack(&mut self, body: &Bytes) -> (Bytes, bool) {
+        if self.level == 0 {
+            return (body.clone(), false);
+        }
+        match self.gzip(body) {
+            Some(packed) => (Bytes::from(packed), true),
+            // In memory nothing fails; if it did, the plain body is as good.
+            None => (body.clone(), false),
+        }
+    }
+
+    fn gzip(&mut self, body: &[u8]) -> Option<Vec<u8>> {
+        let level = Compression::new(self.level);
+        let state = self.state.get_or_insert_with(|| Compress::new_gzip(level, WINDOW_BITS));
+        state.reset();
+        // Line protocol comes down to less than a quarter, at level 1.
+        let mut packed = Vec::with_capacity(body.len() / 4 + 1024);
+        loop {
+            let rest = body.get(usize::try_from(state.total_in()).ok()?..)?;
+            match state.compress_vec(rest, &mut packed, FlushCompress::Finish).ok()? {
+                Status::StreamEnd => return Some(packed),
+                Status::Ok | Status::BufError => packed.reserve(packed.capacity() / 2 + 1024),
+            }
+        }
+    }
+}
+
+/// A clone is for another thread, and has its own state.
+impl Clone for Packer {
+    fn clone(&self) -> Packer {
+        Packer::new(self.level)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::read::GzDecoder;
+    use std::io::Read as _;
+
+    #[test]
+    fn every_body_comes_out_as_it_went_in() {
+        let mut noise = 1_u64;
+        let noisy: Vec<u8> = std::iter::repeat_with(|| {
+            noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (noise >> 33) as u8
+        })
+        .take(300_000)
+        .collect();
+        for level in 1..=9 {
+            let mut packer = Packer::new(level);
+            for body in [&b"m f=1 1\n"[..], &b"cpu,host=a usage=1.5 1\n".repeat(10_000), &noisy, b""] {
+                let (packed, is_packed) = packer.pack(&Bytes::copy_from_slice(body));
+                let mut out = Vec::new();
+                GzDecoder::new(&packed[..]).read_to_end(&mut out).unwrap();
+                assert!(is_packed && out == body, "level {level}, {} bytes", body.len());
+            }
+        }
+        let body = Bytes::from_static(b"m f=1 1\n");
+        let (same, is_packed) = Packer::new(0).clone().pack(&body);
+        assert!(!is_packed && same.as_ptr() == body.as_ptr());
+    }
+}
