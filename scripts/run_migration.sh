@@ -47,7 +47,7 @@ if [ -e "$work/plan.tsv" ]; then
       ;;
     restart)
       (cd "$work" && rm -rf plan.tsv options pipeline.sh "done" failed skipped lock logs rejects journal.jsonl repair-* \
-        summary.json verify.json differences.jsonl)
+        summary.json verify.json repair.jsonl)
       ;;
     *) die 2 "$work holds an earlier migration: give --resume to go on with it, or --restart to forget it" ;;
   esac
@@ -83,23 +83,22 @@ report "$work" || left_out=$?
 say "4/4 verifying every cell"
 code=0
 if $repair; then
-  differences=$work/differences.jsonl
-  "$here/verify_migration.sh" --work-dir "$work" --differences "$differences" 9>&- || code=$?
+  list=$work/repair.jsonl
+  "$here/verify_migration.sh" --work-dir "$work" --repair "$list" 9>&- || code=$?
   if [ "$code" -eq 1 ]; then
     number=1
     while [ -e "$work/repair-$number" ]; do number=$((number + 1)); done
     again=$work/repair-$number
     mkdir -p "$again"
-    ts-plan --quiet --from-repair "$differences" --plan "$work/plan.tsv" -o "$again/plan.tsv" ||
+    ts-plan --quiet --from-repair "$list" --plan "$work/plan.tsv" -o "$again/plan.tsv" ||
       die 1 "the differences cannot be repaired by moving splits again: see the line above"
     say "repairing: $(count_splits "$again") of $(count_splits "$work") windows again"
     run_splits "$again"
     report "$again" || left_out=$?
     say "verifying every cell again"
     code=0
-    "$here/verify_migration.sh" --work-dir "$work" --differences "$differences" 9>&- || code=$?
+    "$here/verify_migration.sh" --work-dir "$work" --repair "$list" 9>&- || code=$?
   fi
-  if [ "$code" -eq 1 ]; then head -n 20 "$differences"; fi
 else
   "$here/verify_migration.sh" --work-dir "$work" 9>&- || code=$?
 fi

@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# verify_migration.sh [--env FILE] [--work-dir DIR] [--differences FILE]: compares every cell of the source with the target.
+# verify_migration.sh [--env FILE] [--work-dir DIR] [--repair FILE]: compares every cell of the source with the target.
 #
-# The differences are shown as text; with --differences they are written to FILE as JSON lines, for ts-plan --from-repair.
+# With --repair, FILE gets what must be moved again, for ts-plan --from-repair.
 # Exit 0: equal. 1: differences. 10: no verdict (an empty or unreadable side is never "equal").
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-work="" differences=""
+work="" repair=""
 while [ $# -gt 0 ]; do
   case $1 in
     --env) read_env "${2:?--env needs a file}"; shift 2 ;;
     --work-dir) work=${2:?--work-dir needs a directory}; shift 2 ;;
-    --differences) differences=${2:?--differences needs a file}; shift 2 ;;
+    --repair) repair=${2:?--repair needs a file}; shift 2 ;;
     -h | --help) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die 2 "usage: verify_migration.sh [--env FILE] [--work-dir DIR] [--differences FILE]" ;;
+    *) die 2 "usage: verify_migration.sh [--env FILE] [--work-dir DIR] [--repair FILE]" ;;
   esac
 done
 : "${TS_SOURCE_URL:?set TS_SOURCE_URL, or give --env FILE}" "${TS_TARGET_URL:?set TS_TARGET_URL, or give --env FILE}"
@@ -33,12 +33,10 @@ target() (
 
 worst=0
 : >"$work/verify.json"
-form=(--out text)
-if [ -n "$differences" ]; then
-  form=(--out json --limit 1000000)
-  exec 3>"$differences.tmp"
-else
-  exec 3>&1
+again=()
+if [ -n "$repair" ]; then
+  again=(--repair "$repair.table")
+  rm -f "$repair" "$repair.table" "$repair.tmp"
 fi
 while IFS= read -r table; do
   range=$(awk -F'\t' -v t="$table" 'NR > 2 && $2 == t { if (a == "" || $4 < a) a = $4; if ($5 > b) b = $5 } END { print a, b }' "$work/plan.tsv")
@@ -46,15 +44,17 @@ while IFS= read -r table; do
   code=0
   # Both sides stream; a side that is cut or fails has no EOS, so it is no verdict rather than an equal one.
   # shellcheck disable=SC2086 # VERIFY_OPTIONS is a list of words
-  ts-verify rows "${form[@]}" --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
+  ts-verify rows --out text "${again[@]}" --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
     <(td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-source.log") \
-    <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") >&3 || code=$?
+    <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") || code=$?
   [ "$code" -le 1 ] || grep -h ' error: ' "$work"/logs/verify-{source,target}.log >&2 || true
   [ ! -s "$work/verify.tmp" ] || cat "$work/verify.tmp" >>"$work/verify.json"
   rm -f "$work/verify.tmp"
+  [ -z "$repair" ] || [ ! -e "$repair.table" ] || { cat "$repair.table" >>"$repair.tmp"; rm "$repair.table"; }
   [ "$code" -le "$worst" ] || worst=$code
 done < <(tail -n +3 "$work/plan.tsv" | cut -f 2 | sort -u)
-[ -z "$differences" ] || mv "$differences.tmp" "$differences"
+# Where a table had no verdict, the list is not complete.
+[ -z "$repair" ] || [ "$worst" -gt 1 ] || mv "$repair.tmp" "$repair"
 case $worst in
   0) echo "verdict: equal" ;;
   1) echo "verdict: DIFFERENT" ;;

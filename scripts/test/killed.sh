@@ -29,6 +29,7 @@ TS_TARGET_URL=influx1+$url/demo
 WINDOW=2m
 CONCURRENCY=3
 RUN_OPTIONS=--retry-wait 100ms --lock-wait 10s
+VERIFY_OPTIONS=--bucket 2m
 END
 }
 migrate() { "$here/../run_migration.sh" --env "$env" --work-dir "$work" "$@"; }

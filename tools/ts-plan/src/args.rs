@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(long)]
     pub accept_changed_options: bool,
 
-    /// Of the plan --plan, only the splits that hold a difference of this report (ts-verify rows --out json)
+    /// Of the plan --plan, only the splits that hold a difference of this list (ts-verify --repair FILE)
     #[arg(long, value_name = "FILE", requires = "plan", conflicts_with_all = ["table", "since", "until", "since_state"])]
     pub from_repair: Option<PathBuf>,
     /// The plan that was verified

@@ -46,7 +46,7 @@ incremental migration: each table from where it is done without a gap, less --la
         ("days of two tables", "ts-plan --table meters --table 'alarm*' --since 2024-01-01 --width 1d -o migration/plan.tsv"),
         (
             "what has to be moved again",
-            "ts-plan --from-repair differences.jsonl --plan migration/plan.tsv -o repair/plan.tsv",
+            "ts-plan --from-repair again.jsonl --plan migration/plan.tsv -o repair/plan.tsv",
         ),
     ],
     environment: &[
@@ -60,8 +60,8 @@ incremental migration: each table from where it is done without a gap, less --la
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     args.check()?;
-    if let (Some(report), Some(path)) = (&args.from_repair, &args.plan) {
-        let (plan, outside) = repair::differing(Plan::read(path)?, report)?;
+    if let (Some(list), Some(path)) = (&args.from_repair, &args.plan) {
+        let (plan, outside) = repair::differing(Plan::read(path)?, list)?;
         if outside > 0 {
             run.warn(format!(
                 "{outside} differences lie in no split of {}: repeating splits does not mend them",
@@ -72,11 +72,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         if plan.splits.is_empty() {
             return Err(Error::new(
                 Kind::NoVerdict,
-                format!(
-                    "{} holds no difference in any split of {}: nothing to repair",
-                    report.display(),
-                    path.display()
-                ),
+                format!("{} holds no difference in any split of {}: nothing to repair", list.display(), path.display()),
             ));
         }
         return write(&plan, &args, run);

@@ -1,151 +1,150 @@
-//! The splits of a plan that hold a difference, from the report of a comparison.
+//! The splits of a plan that hold a difference, from the list that `ts-verify --repair` wrote.
 
-use fault::{Error, Kind, Result};
+use fault::{Error, Result};
 use rows::time::{Nanos, parse_instant};
 use serde_json::Value;
-use state::{Plan, Split};
+use state::Plan;
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
-/// A split's table and window, parsed once.
+/// A split's window, and its place in the plan.
 struct Place {
     from: Nanos,
     to: Nanos,
-    differs: bool,
+    /// The latest end of this window and of those before it: what lies before it can be passed over.
+    latest: Nanos,
+    split: usize,
 }
 
-/// Keeps the splits whose windows hold a difference. `report` is what `ts-verify rows --out json` printed, for one table or
-/// for several in a row. The second value: differences that no split holds.
-pub fn differing(plan: Plan, report: &Path) -> Result<(Plan, u64)> {
-    let name = report.display().to_string();
+/// Keeps the splits whose windows hold a difference. `list` has a JSON object a line, with `table`, `from`, `to`; lists of
+/// several tables may follow each other. The second value: differences that no split holds.
+pub fn differing(plan: Plan, list: &Path) -> Result<(Plan, u64)> {
+    let name = list.display().to_string();
     let cannot = |error| Error::io(format!("cannot read {name}"), error);
-    let mut places = Vec::with_capacity(plan.splits.len());
-    for split in &plan.splits {
-        places.push(Place { from: parse_instant(&split.from)?, to: parse_instant(&split.to)?, differs: false });
-    }
+    let places = places(&plan)?;
+    let mut differs = vec![false; plan.splits.len()];
     let mut outside = 0;
-    let mut ended = false;
-    for (at, line) in BufReader::new(File::open(report).map_err(cannot)?).lines().enumerate() {
+    for (at, line) in BufReader::new(File::open(list).map_err(cannot)?).lines().enumerate() {
         let line = line.map_err(cannot)?;
         let bad = |what: &str| Error::malformed(format!("{name}:{}: {what}", at + 1));
-        let record: Value = serde_json::from_str(&line).map_err(|_| bad("no JSON: was it made with --out json?"))?;
-        let Some(kind) = record.get("kind").and_then(Value::as_str) else {
-            return Err(bad("a record without its kind"));
+        let record: Value = serde_json::from_str(&line).map_err(|_| bad("no JSON"))?;
+        let text = |key: &str| record.get(key).and_then(Value::as_str);
+        let (Some(table), Some(from), Some(to)) = (text("table"), text("from"), text("to")) else {
+            return Err(bad("no table, from and to: the list that ts-verify --repair FILE writes is expected"));
         };
-        ended = kind == "summary";
-        if ended {
-            whole(&record).map_err(|what| Error::new(Kind::Incomplete, format!("{name}:{}: {what}", at + 1)))?;
-        } else if !mark(&record, &plan.splits, &mut places).map_err(|what| bad(&what))? {
-            outside += 1;
+        let instant = |text: &str| parse_instant(text).map_err(|error| bad(&error.to_string()));
+        let (from, to) = (instant(from)?, instant(to)?);
+        let windows = places.get(table).map(Vec::as_slice).unwrap_or_default();
+        let first = windows.partition_point(|place| place.latest <= from);
+        let mut any = false;
+        let near = windows.iter().skip(first).take_while(|place| place.from < to);
+        for place in near.filter(|place| from < place.to) {
+            any = true;
+            if let Some(differs) = differs.get_mut(place.split) {
+                *differs = true;
+            }
         }
+        outside += u64::from(!any);
     }
-    if !ended {
-        return Err(Error::new(
-            Kind::Incomplete,
-            format!("{name}: its last line is no summary: the comparison did not come to its end"),
-        ));
-    }
-    let differs: Vec<bool> = places.iter().map(|place| place.differs).collect();
     let splits = plan.splits.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(split, _)| split).collect();
     Ok((Plan { splits, ..plan }, outside))
 }
 
-/// Marks the splits that hold this difference. False: none does.
-fn mark(record: &Value, splits: &[Split], places: &mut [Place]) -> std::result::Result<bool, String> {
-    let instant = |key: &str| match record.get(key) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => parse_instant(text).map(Some).map_err(|error| error.to_string()),
-        Some(_) => Err(format!("{key} is no text")),
-    };
-    let (from, until) = (instant("ts")?, instant("until")?);
-    let table = record.get("series").and_then(|series| series.get("measurement")).and_then(Value::as_str);
-    let mut any = false;
-    for (split, place) in splits.iter().zip(places) {
-        let here = table.is_none_or(|table| table == split.table);
-        // A difference without a time is one of a whole column.
-        let now = match (from, until) {
-            (None, _) => true,
-            (Some(at), None) => place.from <= at && at < place.to,
-            (Some(from), Some(until)) => place.from < until && from < place.to,
-        };
-        place.differs |= here && now;
-        any |= here && now;
+/// The windows of each table, by their starts.
+fn places(plan: &Plan) -> Result<HashMap<String, Vec<Place>>> {
+    let mut places: HashMap<String, Vec<Place>> = HashMap::new();
+    for (number, split) in plan.splits.iter().enumerate() {
+        let (from, to) = (parse_instant(&split.from)?, parse_instant(&split.to)?);
+        places.entry(split.table.clone()).or_default().push(Place { from, to, latest: to, split: number });
     }
-    Ok(any)
-}
-
-/// Does the report show all differences?
-fn whole(summary: &Value) -> std::result::Result<(), String> {
-    let number = |value: Option<&Value>| value.and_then(Value::as_u64).unwrap_or(0);
-    let all: u64 = summary
-        .get("differences")
-        .and_then(Value::as_object)
-        .map_or(0, |kinds| kinds.values().map(|n| number(Some(n))).sum());
-    let shown = number(summary.get("shown"));
-    if all > shown {
-        return Err(format!("{all} differences were found and {shown} are shown: compare again with --limit {all}"));
+    for windows in places.values_mut() {
+        windows.sort_by_key(|place| place.from);
+        let mut latest = Nanos::MIN;
+        for place in windows {
+            latest = latest.max(place.to);
+            place.latest = latest;
+        }
     }
-    match summary.get("verdict").and_then(Value::as_str) {
-        Some("equal" | "different") => Ok(()),
-        other => Err(format!("there is no verdict ({}): compare again", other.unwrap_or("none"))),
-    }
+    Ok(places)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fault::Kind;
+    use state::Split;
+    use testkit::proptest::collection::vec;
+    use testkit::proptest::prelude::*;
 
-    fn plan() -> Plan {
-        let split = |id: &str, table: &str, from: &str, to: &str| Split {
-            id: id.into(),
-            table: table.into(),
-            predicate: String::new(),
-            from: format!("2024-01-0{from}T00:00:00.000Z"),
-            to: format!("2024-01-0{to}T00:00:00.000Z"),
-            est_rows: None,
-        };
-        let splits = vec![split("a1", "t", "1", "2"), split("a2", "t", "2", "3"), split("b1", "u", "1", "2")];
-        Plan { options: "o".into(), source: "s".into(), splits }
+    fn split(id: &str, table: &str, from: &str, to: &str) -> Split {
+        let [id, table, from, to] = [id, table, from, to].map(str::to_owned);
+        Split { id, table, predicate: String::new(), from, to, est_rows: None }
     }
 
-    fn kept(report: &str) -> Result<(String, u64)> {
+    fn kept(splits: Vec<Split>, list: &str) -> Result<(String, u64)> {
         let dir = testkit::temp_dir();
-        let path = dir.path().join("report");
-        std::fs::write(&path, report).unwrap();
-        let (plan, outside) = differing(plan(), &path)?;
+        let path = dir.path().join("list");
+        std::fs::write(&path, list).unwrap();
+        let (plan, outside) = differing(Plan { splits, ..Plan::default() }, &path)?;
         Ok((plan.splits.iter().map(|split| split.id.as_str()).collect::<Vec<_>>().join(" "), outside))
     }
 
-    const END: &str = r#"{"kind":"summary","verdict":"different","differences":{"changed":1},"shown":1}"#;
-
-    #[test]
-    fn a_difference_is_repaired_by_the_split_that_holds_it() {
-        let changed = |table: &str, ts: &str| {
-            format!(r#"{{"kind":"changed","series":{{"measurement":"{table}","tags":{{}}}},"ts":"{ts}","field":"x"}}"#)
-        };
-        let one = |record: String| kept(&format!("{record}\n{END}\n")).unwrap();
-        assert_eq!(one(changed("t", "2024-01-01T23:59:59.999Z")), ("a1".into(), 0));
-        assert_eq!(one(changed("t", "2024-01-02T00:00:00Z")), ("a2".into(), 0));
-        assert_eq!(one(changed("u", "2024-01-01T00:00:00Z")), ("b1".into(), 0));
-        assert_eq!(one(changed("u", "2024-01-02T00:00:00Z")), (String::new(), 1));
-        let bucket = r#"{"kind":"bucket","series":{"measurement":"t"},"ts":"2024-01-01T23:30:00Z","until":"2024-01-02T00:30:00Z"}"#;
-        assert_eq!(one(bucket.into()), ("a1 a2".into(), 0));
-        let column = r#"{"kind":"type","series":null,"ts":null,"field":"x","a":"tag","b":"field"}"#;
-        assert_eq!(one(column.into()), ("a1 a2 b1".into(), 0));
+    fn plan() -> Vec<Split> {
+        vec![
+            split("a1", "t", "2024-01-01T00:00:00.000Z", "2024-01-02T00:00:00.000Z"),
+            split("a2", "t", "2024-01-02T00:00:00.000Z", "2024-01-03T00:00:00.000Z"),
+            split("b1", "u", "2024-01-01T00:00:00.000Z", "2024-01-02T00:00:00.000Z"),
+        ]
     }
 
     #[test]
-    fn a_report_that_does_not_show_all_is_no_ground_for_a_repair() {
-        let kind = |report: &str| kept(report).unwrap_err().kind();
-        assert_eq!(kind(""), Kind::Incomplete);
-        assert_eq!(kind(r#"{"kind":"changed","series":null,"ts":null}"#), Kind::Incomplete);
-        assert_eq!(
-            kind(r#"{"kind":"summary","verdict":"different","differences":{"changed":5},"shown":1}"#),
-            Kind::Incomplete
-        );
-        assert_eq!(kind(r#"{"kind":"summary","verdict":"none","shown":0}"#), Kind::Incomplete);
-        assert_eq!(kind("changed 2024-01-01"), Kind::Malformed);
-        assert_eq!(kind(r#"{"kind":"changed","ts":5}"#), Kind::Malformed);
+    fn a_difference_is_repaired_by_the_splits_that_hold_it() {
+        let line = |table: &str, from: &str, to: &str| {
+            format!(
+                r#"{{"table":"{table}","series":{{}},"from":"2024-01-0{from}:00Z","to":"2024-01-0{to}:00Z","class":"changed"}}"#
+            )
+        };
+        let one = |lines: &[String]| kept(plan(), &(lines.join("\n") + "\n")).unwrap();
+        assert_eq!(one(&[line("t", "1T23:00", "2T00:00")]), ("a1".into(), 0));
+        assert_eq!(one(&[line("t", "2T00:00", "2T01:00")]), ("a2".into(), 0));
+        assert_eq!(one(&[line("t", "1T23:30", "2T00:30")]), ("a1 a2".into(), 0));
+        assert_eq!(one(&[line("u", "1T00:00", "1T01:00"), line("t", "1T00:00", "1T01:00")]), ("a1 b1".into(), 0));
+        assert_eq!(one(&[line("u", "2T00:00", "2T01:00"), line("v", "1T00:00", "1T01:00")]), (String::new(), 2));
+    }
+
+    #[test]
+    fn another_file_is_refused() {
+        let refused = |list: &str| {
+            let error = kept(plan(), list).unwrap_err();
+            assert_eq!(error.kind(), Kind::Malformed);
+            error.to_string()
+        };
+        assert!(refused(r#"{"kind":"summary","verdict":"different"}"#).contains("--repair FILE"));
+        assert!(refused("changed 2024-01-01").contains(":1: no JSON"));
+        assert!(refused(r#"{"table":"t","from":"yesterday","to":"2024-01-01"}"#).contains("yesterday"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_search_finds_what_a_look_at_all_finds(
+            windows in vec((0i64..60, 1i64..30), 1..20), from in 0i64..80, width in 1i64..20,
+        ) {
+            let second = |at: i64| format!("{at}s");
+            let splits: Vec<Split> = windows
+                .iter()
+                .enumerate()
+                .map(|(at, (from, width))| split(&at.to_string(), "t", &second(*from), &second(from + width)))
+                .collect();
+            let wanted: Vec<String> = windows
+                .iter()
+                .enumerate()
+                .filter(|(_, window)| window.0 < from + width && from < window.0 + window.1)
+                .map(|(at, _)| at.to_string())
+                .collect();
+            let list = format!(r#"{{"table":"t","from":"{from}s","to":"{}s"}}"#, from + width);
+            prop_assert_eq!(kept(splits, &list).unwrap(), (wanted.join(" "), u64::from(wanted.is_empty())));
+        }
     }
 }

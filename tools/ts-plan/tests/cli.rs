@@ -133,8 +133,8 @@ fn a_repair_has_exactly_the_splits_that_differ() {
     let (dir, sim) = source(4000);
     let whole = dir.path().join("plan.tsv");
     plan(&sim, &["--width", "1h", "-o", whole.to_str().unwrap()]).run().code(0);
-    // Both sides from one source, one value of one of them changed: a real report of ts-verify.
-    let [a, b, report] = ["a.csv", "b.csv", "report"].map(|name| dir.path().join(name));
+    // Both sides from one source, one value of one of them changed: a real list of ts-verify.
+    let [a, b, list] = ["a.csv", "b.csv", "again.jsonl"].map(|name| dir.path().join(name));
     let url = format!("tdengine://root@{}/d", sim.host);
     tool("td-dump").args(["--url", &url, "--table", "sensors", "-o", a.to_str().unwrap()]).run().code(0);
     let mut lines: Vec<String> = std::fs::read_to_string(&a).unwrap().lines().map(str::to_owned).collect();
@@ -144,23 +144,18 @@ fn a_repair_has_exactly_the_splits_that_differ() {
     cells[temperature] = "99.5";
     lines[at] = cells.join(",");
     std::fs::write(&b, lines.join("\n") + "\n").unwrap();
-    let compare = |extra: &[&str]| {
-        tool("ts-verify")
-            .args(["rows", "--out", "json", "--measurement", "sensors", "-o", report.to_str().unwrap()])
-            .args(extra)
-            .args([&a, &b])
-            .run()
-            .code(1)
+    let compare = |a, b| {
+        let args = ["rows", "--measurement", "sensors", "--repair", list.to_str().unwrap()];
+        tool("ts-verify").args(args).args([a, b]).run().code
     };
-    compare(&[]);
-    let (whole_path, report_path) = (whole.to_str().unwrap(), report.to_str().unwrap());
-    let repair = || tool("ts-plan").args(["--from-repair", report_path, "--plan", whole_path]).run();
+    let repair = || {
+        let args = ["--from-repair", list.to_str().unwrap(), "--plan", whole.to_str().unwrap()];
+        tool("ts-plan").args(args).run()
+    };
+    assert_eq!(compare(&a, &b), 1);
     let all = Plan::read(&whole).unwrap();
     assert_eq!(ids(&splits(&repair().code(0))), [all.splits[1].id.as_str()]);
-    // A report that leaves differences out is none to act upon.
-    compare(&["--limit", "0"]);
-    assert!(repair().code(9).stderr.contains("--limit 1"));
-    tool("ts-verify").args(["rows", "--out", "json", "-o", report_path]).args([&a, &a]).run().code(0);
+    assert_eq!(compare(&a, &a), 0);
     assert!(repair().code(10).stderr.contains("nothing to repair"));
 }
 
