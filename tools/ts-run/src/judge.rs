@@ -61,12 +61,21 @@ pub fn judge(
         return refuse(Kind::Incomplete.code(), true, format!("the attempt took longer than {limit:?} and was ended"));
     }
     // A closed pipe (141) and a missing end mark (9) are the echo of another stage's failure: its own code tells more.
-    let failed = |echo: bool| {
-        stages.iter().find(|s| !matches!(s.exit, 0 | 8) && matches!(s.exit, 9 | 141) == echo).map(|s| (s.exit, &s.tool))
-    };
-    if let Some((exit, tool)) = failed(false).or_else(|| failed(true)) {
-        let error = first_error(said, tool).unwrap_or_else(|| format!("{tool} ended with {exit}"));
-        return refuse(exit, retryable(exit), error);
+    if let Some(stage) = stages.iter().find(|stage| !matches!(stage.exit, 0 | 8 | 9 | 141)) {
+        let error =
+            first_error(said, &stage.tool).unwrap_or_else(|| format!("{} ended with {}", stage.tool, stage.exit));
+        return refuse(stage.exit, retryable(stage.exit), error);
+    }
+    // Echoes alone: whoever caused them was killed, or is none of our tools. That may pass.
+    let echo = |exit: u8| stages.iter().find(|stage| stage.exit == exit);
+    if let Some(stage) = echo(9).or_else(|| echo(141)) {
+        let error = first_error(said, &stage.tool).unwrap_or_else(|| {
+            format!(
+                "{} lost its reader: a stage was killed, or ended too soon (the pipeline ended with {})",
+                stage.tool, ended.code
+            )
+        });
+        return refuse(Kind::Incomplete.code(), true, error);
     }
     if !matches!(ended.code, 0 | 8) {
         // A stage that was killed leaves no summary; nor does a program that is not ours.
@@ -165,6 +174,15 @@ mod tests {
         );
         let refused = judged(6, vec![stage("td-dump", "source", 6, 0, 0)], "").unwrap_err();
         assert_eq!((refused.exit, refused.retryable), (6, false));
+        // kill -9 of a filter, and of the sink: their neighbours only lost a pipe, which is no verdict on the split.
+        let filter = vec![stage("td-dump", "source", 141, 5, 0), stage("influx-write", "sink", 9, 3, 0)];
+        let refusal = judged(9, filter, "influx-write: error: stdin: the stream was cut\n").unwrap_err();
+        assert_eq!((refusal.exit, refusal.retryable), (9, true));
+        assert_eq!(refusal.error, "influx-write: error: stdin: the stream was cut");
+        let sink = vec![stage("td-dump", "source", 141, 5, 0), stage("lp-encode", "filter", 141, 5, 0)];
+        let refusal = judged(137, sink, "").unwrap_err();
+        assert_eq!((refusal.exit, refusal.retryable), (9, true));
+        assert!(refusal.error.contains("ended with 137"), "{}", refusal.error);
         // kill -9 of a stage: no summary, but the shell's code.
         let killed = judged(137, vec![stage("td-dump", "source", 0, 5, 0)], "").unwrap_err();
         assert_eq!((killed.exit, killed.retryable), (137, true));
