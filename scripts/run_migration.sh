@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# run_migration.sh --env FILE [--work-dir DIR] [--resume | --restart] [--repair] [--dry-run]
+# run_migration.sh --env FILE [--work-dir DIR] [--resume | --restart | --incremental] [--repair] [--dry-run]
 #
 # Moves a TDengine database into InfluxDB: check, plan splits, run one pipeline per split, verify every cell, report.
 # Each split leaves a receipt in DIR/done; a run that was killed goes on with --resume and repeats only what has none.
 # With --repair the splits that hold a difference are moved again, and everything is verified once more.
+# With --incremental, a migration that is done goes on with what has arrived since: a round for cron or a systemd timer.
 # The keys of FILE are explained in scripts/README.md.
 #
 # Exit 0: verified equal. 1: differences were found. 4, 5, 6…: as the tool that failed (see its --help).
@@ -17,10 +18,10 @@ while [ $# -gt 0 ]; do
   case $1 in
     --env) env=${2:?--env needs a file}; shift 2 ;;
     --work-dir) work=${2:?--work-dir needs a directory}; shift 2 ;;
-    --resume | --restart) mode=${1#--}; shift ;;
+    --resume | --restart | --incremental) mode=${1#--}; shift ;;
     --repair) repair=true; shift ;;
     --dry-run) dry=true; shift ;;
-    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) die 2 "unknown argument '$1' (see --help)" ;;
   esac
 done
@@ -41,7 +42,7 @@ options=$(printf '%s\n' "source=$(without_password "$TS_SOURCE_URL")" "target=$(
   "tables=${TABLES:-}" "since=${SINCE:-}" "until=${UNTIL:-}" "window=${WINDOW:-1d}" "plan=${PLAN_OPTIONS:-}" "encode=${ENCODE_OPTIONS:-}")
 if [ -e "$work/plan.tsv" ]; then
   case $mode in
-    resume)
+    resume | incremental)
       [ "$options" = "$(cat "$work/options")" ] ||
         die 2 "$work was planned with other options: $(diff <(cat "$work/options") <(printf '%s\n' "$options") | sed -n 's/^> //p' | tr '\n' ' ')"
       ;;
@@ -61,7 +62,11 @@ if [ ! -e "$work/plan.tsv" ]; then
   say "2/4 planning windows of ${WINDOW:-1d}"
   printf '%s\n' "$options" >"$work/options"
   plan_splits -o "$work/plan.tsv"
+elif [ "$mode" = incremental ] && [ "$(left "$work")" -eq 0 ]; then
+  say "2/4 planning the next round"
+  plan_splits --since-state "$work" --lateness "${LATENESS:-1h}" --settle "${SETTLE:-1m}" -o "$work/plan.tsv"
 else
+  # Also a round that was killed: it ends before the next one begins.
   say "2/4 the plan exists: going on with it"
 fi
 if $dry; then
@@ -69,7 +74,7 @@ if $dry; then
   exit 0
 fi
 # Who says --resume has mended what was wrong: splits that had failed for good are tried again, too.
-[ "$mode" != resume ] || [ -z "$(ls "$work/failed" 2>/dev/null)" ] || ts-state retry --quiet --dir "$work" failed 2>/dev/null
+[ -z "$mode" ] || [ -z "$(ls "$work/failed" 2>/dev/null)" ] || ts-state retry --quiet --dir "$work" failed 2>/dev/null
 
 # --- run ----------------------------------------------------------------------------------------------------------
 say "3/4 running $(ts-state pending --dir "$work" --quiet 2>/dev/null | wc -l) of $(count_splits "$work") windows, $CONCURRENCY at a time"

@@ -61,7 +61,7 @@ run_splits() {
 }
 
 # left DIR: splits without a receipt.
-left() { ts-state ls --dir "$1" --quiet 2>/dev/null | tail -n +2 | grep -vc "^[^	]*	\(done\|skipped\)	"; }
+left() { ts-state ls --dir "$1" --quiet 2>/dev/null | tail -n +2 | grep -vc "^[^	]*	\(done\|skipped\)	" || true; }
 
 # why DIR: the exit code of the last failure; 9 where an executor was ended before it came to all splits.
 why() {

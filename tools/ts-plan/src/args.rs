@@ -44,8 +44,9 @@ pub struct Args {
     /// The plan that was verified
     #[arg(long, value_name = "FILE", requires = "from_repair")]
     pub plan: Option<PathBuf>,
-    /// The next round: each table from where it is done without a gap in this state directory, less --lateness
-    #[arg(long, value_name = "DIR", conflicts_with = "since")]
+    /// The next round: each table from where it is done without a gap in this state directory, less --lateness (but not
+    /// before --since)
+    #[arg(long, value_name = "DIR")]
     pub since_state: Option<PathBuf>,
     /// Rows that arrive this much later than their time are still found by the next round
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration, requires = "since_state")]

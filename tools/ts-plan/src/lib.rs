@@ -94,7 +94,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let mut plan = Plan { options: identity.options(&args), source: identity.source.clone(), splits: Vec::new() };
     for table in &tables {
         let since = match &marks {
-            Some(marks) => marks.get(&table.name).map(|mark| rounds::before(*mark, args.lateness)),
+            Some(marks) => marks.get(&table.name).map(|mark| rounds::before(*mark, args.lateness)).max(args.since),
             None => args.since,
         };
         let mut planner = Planner { args: &args, source: &mut source, table, since, until };

@@ -205,6 +205,10 @@ fn the_next_round_begins_where_all_is_done() {
     let windows: Vec<(&str, &str, Option<u64>)> =
         fifth.iter().map(|split| (split.from.as_str(), split.to.as_str(), split.est_rows)).collect();
     assert_eq!(windows, [("2024-01-31T23:50:00.000Z", "2024-02-02T00:00:00.000Z", Some(0))]);
+    // Never before --since, however late rows may be.
+    let args = ["--width", "30m", "--since-state", state, "--lateness", "40d", "--since", "2024-01-01T01:00:00Z"];
+    let bounded = splits(&plan(&sim, &args).args(["--until", "2024-02-02"]).run().code(0));
+    assert_eq!(bounded[0].from, "2024-01-01T01:00:00.000Z");
 }
 
 #[test]
