@@ -15,7 +15,7 @@ done
 : "${TS_SOURCE_URL:?set TS_SOURCE_URL, or give --env FILE}"
 tools_on_path
 
-echo "TDengine at $TS_SOURCE_URL"
+echo "TDengine at $(without_password "$TS_SOURCE_URL")"
 code=0
 # A check answers soon: a server that is down is not waited for.
 version=$(td-dump --quiet --retries 1 --timeout 10s --query 'SELECT SERVER_VERSION()' --header none) || code=$?

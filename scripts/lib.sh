@@ -49,6 +49,9 @@ read_env() {
   done <"$file"
 }
 
+# without_password URL: what may be shown, and stand in a file.
+without_password() { printf '%s\n' "$1" | sed -E 's#^([a-z0-9+]+://[^/@:]*):[^/@]*@#\1@#; s#([?&](token|password|p|pass)=)[^&]*#\1#'; }
+
 # wait_for FILE SECONDS [PID]: until a file has a first line; false when the time is over, or the process that makes it is.
 wait_for() {
   local file=$1 end=$((SECONDS + $2)) maker=${3-$$}

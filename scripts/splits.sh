@@ -1,9 +1,6 @@
 # shellcheck shell=bash
 # Planning and running splits; sourced after lib.sh.
 
-# without_password URL: what may stand in a file.
-without_password() { printf '%s\n' "$1" | sed -E 's#^([a-z0-9+]+://[^/@:]*):[^/@]*@#\1@#; s#([?&](token|password|p|pass)=)[^&]*#\1#'; }
-
 # plan_splits ARGS…: ts-plan with what the environment says.
 plan_splits() {
   local args=() table

@@ -43,6 +43,9 @@ expect 0 "check_tdengine.sh" "$here/../check_tdengine.sh" --env "$scratch/env"
 shows "30000 rows in all"
 sed 's/taosdata/wrong/' "$scratch/env" >"$scratch/env.wrong"
 expect 6 "a wrong password" "$here/../check_tdengine.sh" --env "$scratch/env.wrong"
+sed 's#//root@#//root:taosdata@#; /PASSWORD/d' "$scratch/env" >"$scratch/env.inside"
+expect 0 "a password in the URL" "$here/../run_migration.sh" --env "$scratch/env.inside" --work-dir "$scratch/inside" --dry-run
+if grep -q taosdata "$scratch/out" || grep -rq taosdata "$scratch/inside"; then die 1 "the password of the URL is shown"; fi
 sed 's/127.0.0.1:[0-9]*/127.0.0.1:1/' "$scratch/env" >"$scratch/env.down"
 expect 4 "a source that is down" env "$here/../check_tdengine.sh" --env "$scratch/env.down"
 expect 10 "verification before anything was planned" "$here/../verify_migration.sh" --env "$scratch/env" --work-dir "$scratch/none"

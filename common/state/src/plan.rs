@@ -3,7 +3,7 @@
 //! The first line says what the plan was made from, the second names the columns:
 //! ```text
 //! #ts-plan 1 options=8f0c… source=tdengine://db:6041/iot
-//! id	table	predicate	from	to	est_rows
+//! id  table  predicate  from  to  est_rows
 //! ```
 
 use fault::{Error, Result};
