@@ -178,82 +178,33 @@ impl Index {
         look: impl Fn(&[u8; 64]) -> Look,
         detail: impl Fn(&[u8; 64]) -> Detail,
     ) -> Option<usize> {
-        let mut at = self.len;
         let mut quoting = Quoting::at_row_start();
-        let mut broken = None;
-        while at < bytes.len() && broken.is_none() {
-            let rest = bytes.get(at..).unwrap_or_default();
-            let mut padded = [0; 64];
-            let chunk = match rest.first_chunk::<64>() {
-                Some(chunk) => chunk,
-                None => {
-                    // Zeros behind the end: no delimiter is one.
-                    for (to, from) in padded.iter_mut().zip(rest) {
-                        *to = *from;
-                    }
-                    &padded
-                }
-            };
-            let mut found = look(chunk);
-            // Most blocks hold no quote: then nothing is to be checked either.
-            if found.other != 0 || quoting.needed() {
-                let detail = detail(chunk);
-                self.seen.note(&detail);
-                if detail.quotes != 0 || quoting.needed() {
-                    broken = quoting.apply(&mut found, &detail);
-                } else {
-                    quoting.skip(&found);
-                }
-            } else {
-                quoting.skip(&found);
+        let mut places = Places {
+            bounds: std::mem::take(&mut self.bounds),
+            used: self.used,
+            rows: std::mem::take(&mut self.rows),
+            first: self.used as u32 - 1,
+            seen: self.seen,
+        };
+        let (chunks, rest) = bytes.get(self.len..).unwrap_or_default().as_chunks::<64>();
+        let (mut at, mut broken) = (self.len, None);
+        for chunk in chunks {
+            broken = places.step(at, chunk, &mut quoting, &look, &detail);
+            if broken.is_some() {
+                break;
             }
-            self.put(at as u32, found);
             at += 64;
         }
+        if broken.is_none() && !rest.is_empty() {
+            // Zeros behind the end: no delimiter is one.
+            let mut padded = [0; 64];
+            padded.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+            broken = places.step(at, &padded, &mut quoting, &look, &detail);
+        }
+        (self.bounds, self.rows, self.seen) = (places.bounds, places.rows, places.seen);
         // Cells of a row that has no end here are none.
         (self.used, self.len) = self.rows.last().map_or((1, 0), |row| (row.to as usize, row.end as usize));
         broken.map(|()| self.len)
-    }
-
-    /// Appends the positions of 64 bytes from `base` on.
-    #[inline(always)]
-    fn put(&mut self, base: u32, found: Look) {
-        let from = self.used;
-        if self.bounds.len() < from + 64 {
-            self.bounds.resize((from + 64).max(self.bounds.len() * 2), 0);
-        }
-        let count = found.separators.count_ones() as usize;
-        if let Some(room) = self.bounds.get_mut(from..).and_then(|room| room.first_chunk_mut::<64>()) {
-            // Eight at a time without a look at how many there are: what is too much is written over.
-            let mut left = found.separators;
-            let mut next = || {
-                let position = base.wrapping_add(left.trailing_zeros());
-                left &= left.wrapping_sub(1);
-                position
-            };
-            for slot in &mut room[..8] {
-                *slot = next();
-            }
-            if count > 8 {
-                for slot in &mut room[8..16] {
-                    *slot = next();
-                }
-                if count > 16 {
-                    for slot in &mut room[16..] {
-                        *slot = next();
-                    }
-                }
-            }
-        }
-        let mut left = found.line_ends;
-        while left != 0 {
-            let before = found.separators & (left ^ left.wrapping_sub(1));
-            let to = from as u32 + before.count_ones();
-            let first = self.rows.last().map_or(0, |row| row.to - 1);
-            self.rows.push(Span { from: first, to, end: base + left.trailing_zeros() + 1 });
-            left &= left.wrapping_sub(1);
-        }
-        self.used = from + count;
     }
 
     /// One row as `split` sees it.
@@ -282,6 +233,91 @@ impl Index {
         self.seen.returns |= row.contains(&b'\r');
         self.seen.high |= !row.is_ascii();
         (self.used, self.len) = (to, start + len);
+    }
+}
+
+/// What is found as it is found.
+struct Places {
+    bounds: Vec<u32>,
+    used: usize,
+    rows: Vec<Span>,
+    /// Where the bounds of the next row begin.
+    first: u32,
+    seen: Seen,
+}
+
+impl Places {
+    /// The 64 bytes at `at`. Gives something if a quote breaks the rule.
+    #[inline(always)]
+    fn step(
+        &mut self,
+        at: usize,
+        chunk: &[u8; 64],
+        quoting: &mut Quoting,
+        look: &impl Fn(&[u8; 64]) -> Look,
+        detail: &impl Fn(&[u8; 64]) -> Detail,
+    ) -> Option<()> {
+        let (mut found, mut broken) = (look(chunk), None);
+        // Most blocks hold no quote: then nothing is to be checked either.
+        if found.other != 0 || quoting.needed() {
+            let detail = detail(chunk);
+            self.seen.note(&detail);
+            if detail.quotes != 0 || quoting.needed() {
+                broken = quoting.apply(&mut found, &detail);
+            } else {
+                quoting.skip(&found);
+            }
+        } else {
+            quoting.skip(&found);
+        }
+        self.put(at as u32, found);
+        broken
+    }
+
+    /// Appends the positions of 64 bytes from `base` on.
+    #[inline(always)]
+    fn put(&mut self, base: u32, found: Look) {
+        let from = self.used;
+        if self.bounds.len() < from + 64 {
+            self.grow();
+        }
+        let count = found.separators.count_ones() as usize;
+        if let Some(room) = self.bounds.get_mut(from..).and_then(|room| room.first_chunk_mut::<64>()) {
+            // Eight at a time without a look at how many there are: what is too much is written over.
+            let mut left = found.separators;
+            let mut next = || {
+                let position = base.wrapping_add(left.trailing_zeros());
+                left &= left.wrapping_sub(1);
+                position
+            };
+            for slot in &mut room[..8] {
+                *slot = next();
+            }
+            if count > 8 {
+                for slot in &mut room[8..16] {
+                    *slot = next();
+                }
+                if count > 16 {
+                    for slot in &mut room[16..] {
+                        *slot = next();
+                    }
+                }
+            }
+        }
+        let mut left = found.line_ends;
+        while left != 0 {
+            let before = found.separators & (left ^ left.wrapping_sub(1));
+            let to = from as u32 + before.count_ones();
+            self.rows.push(Span { from: self.first, to, end: base + left.trailing_zeros() + 1 });
+            self.first = to - 1;
+            left &= left.wrapping_sub(1);
+        }
+        self.used = from + count;
+    }
+
+    #[cold]
+    fn grow(&mut self) {
+        self.bounds.resize((self.used + 64).max(self.bounds.len() * 2), 0);
     }
 }
 

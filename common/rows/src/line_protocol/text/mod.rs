@@ -18,7 +18,7 @@ mod time;
 mod value;
 
 use super::encode::{Encoder, Rejected};
-use super::options::{EncodeOptions, Newline};
+use super::options::EncodeOptions;
 use super::plan::Plan;
 use super::repair::Repairs;
 use super::statement::statement;
@@ -100,8 +100,8 @@ impl<W: Write> CsvToLines<W> {
         for _ in 0..threads {
             let table = RowBuilder::new(parts.table.columns.clone(), parts.table.grammar.clone());
             let text = TextPlan::new(&plan, &table.columns, &table.grammar, &encode).filter(|_| !the_long_way);
-            let raw_line_feeds = encode.newline == Newline::Raw;
-            let rules = Rules { grammar: table.grammar.clone(), dialect: encode.dialect, raw_line_feeds };
+
+            let rules = Rules { grammar: table.grammar.clone(), dialect: encode.dialect };
             let encoder = Encoder::new(&schema, encode.clone())?;
             let long_way = LongWay::new(name.clone(), table, schema.clone(), encoder, parts.limits);
             let mut worker = Worker { plan: text, rules, long_way, scratch: Vec::new() };

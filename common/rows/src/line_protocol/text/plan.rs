@@ -1,10 +1,11 @@
 //! What becomes of each column's text, decided once from the types and the options.
 
-use super::super::options::{BinaryAs, DecimalAs, EncodeOptions, UintAs};
+use super::super::options::{BinaryAs, DecimalAs, EncodeOptions, Newline, UintAs};
 use super::super::plan::{self, Name, Plan};
 use super::bytes16::Sixteen;
 use super::room::Desk;
 use super::time::Times;
+use super::value;
 use crate::csv_rows::Grammar;
 use crate::header::Column;
 use crate::time::Unit;
@@ -33,34 +34,35 @@ pub(super) enum Measurement {
     Column(usize),
 }
 
-/// A tag or a field.
+/// A tag or a field: what its text must be to be copied, and what is put around it.
 #[derive(Debug)]
 pub(super) struct Part {
     pub column: usize,
     pub prefix: Prefix,
-    pub kind: Kind,
+    /// Stores key and value.
+    pub put: Put,
+    /// A column of texts, in which nothing at all may be a text.
+    pub text: bool,
+    pub form: Form,
 }
 
-/// What a text must be to be copied, and what is put around it.
+/// Stores a cell of `len` bytes from `start` of the window on, with its key, at a position; gives where it ends, or `NO`.
+pub(super) type Put = fn(&mut Part, &mut Desk<'_>, usize, usize, usize) -> usize;
+
+/// What [`Put`] has to know of the column; each looks at its own.
 #[derive(Debug)]
-pub(super) enum Kind {
-    /// A tag.
-    Name,
-    /// A string field.
-    Text,
-    Single,
-    Double,
-    Whole(Whole),
-    Boolean,
-    /// Lower-case hexadecimal; `quotes` around it.
-    Hex {
-        quotes: bool,
-    },
-    Decimal(Decimal),
-    /// A time that is no key.
-    Time(Box<Clock>),
-    /// Only NULL goes this way.
-    Other,
+pub(super) struct Form {
+    pub whole: Whole,
+    pub decimal: Decimal,
+    /// A string, in quotes.
+    pub quotes: bool,
+    /// Bytes of a text, at most.
+    pub longest: usize,
+    /// Line feeds in strings stay as they are.
+    pub raw_line_feeds: bool,
+    pub clock: Clock,
+    /// What follows a long prefix.
+    pub behind: Put,
 }
 
 /// An integer.
@@ -99,7 +101,6 @@ pub(super) struct Decimal {
     pub scale: i8,
     /// More digits go the long way: a float may not hold them.
     pub digits: usize,
-    pub quotes: bool,
 }
 
 /// How times are written in the input.
@@ -114,25 +115,33 @@ pub(super) enum Clock {
     Other,
 }
 
-/// Bytes that stand before each value of a column, ready to be stored by a fixed move.
+/// Bytes that stand before each value of a column, ready to be stored by two fixed moves.
 #[derive(Debug)]
 pub(super) struct Prefix {
-    first: Sixteen,
-    whole: Vec<u8>,
+    halves: [Sixteen; 2],
+    len: usize,
+    /// All of it, where the moves do not reach so far; `len` is 0 then.
+    pub long: Vec<u8>,
 }
 
 impl Prefix {
     fn new(bytes: &[u8]) -> Prefix {
-        let mut first = [0; 16];
-        for (to, from) in first.iter_mut().zip(bytes) {
+        let mut prefix = Prefix { halves: [[0; 16]; 2], len: bytes.len(), long: Vec::new() };
+        if bytes.len() > 32 {
+            (prefix.len, prefix.long) = (0, bytes.to_vec());
+        }
+        for (to, from) in prefix.halves.as_flattened_mut().iter_mut().zip(bytes) {
             *to = *from;
         }
-        Prefix { first, whole: bytes.to_vec() }
+        prefix
     }
 
     #[inline(always)]
     pub fn put(&self, desk: &mut Desk<'_>, at: usize) -> usize {
-        if self.whole.len() <= 16 { desk.sixteen(at, &self.first, self.whole.len()) } else { desk.put(at, &self.whole) }
+        let [first, second] = &self.halves;
+        desk.sixteen(at, first, 0);
+        desk.sixteen(at + 16, second, 0);
+        at + self.len
     }
 }
 
@@ -155,16 +164,21 @@ impl TextPlan {
             }
             Some(_) => Clock::Other,
         };
-        let part = |column: &plan::Column, kind: &dyn Fn(Type) -> Kind| {
+        let part = |column: &plan::Column, tag: bool| {
             let ty = columns.get(column.index)?.ty;
-            Some(Part { column: column.index, prefix: Prefix::new(&column.prefix), kind: kind(ty) })
+            let mut form = Form::new(ty, options);
+            if let Type::Timestamp(unit) = ty {
+                form.clock = clock(unit, unit);
+            }
+            let put = if tag { as_tag(ty) } else { as_field(ty, options, &mut form) };
+            let prefix = Prefix::new(&column.prefix);
+            form.behind = put;
+            let put = if prefix.long.is_empty() { put } else { value::behind_long_prefix };
+            let text = matches!(ty, Type::String | Type::Json);
+            Some(Part { column: column.index, prefix, put, text, form })
         };
-        let tags = plan.tags.iter().map(|column| part(column, &as_tag)).collect::<Option<Vec<_>>>()?;
-        let field = |ty: Type| match ty {
-            Type::Timestamp(unit) => Kind::Time(Box::new(clock(unit, unit))),
-            ty => as_field(ty, options),
-        };
-        let fields = plan.fields.iter().map(|column| part(column, &field)).collect::<Option<Vec<_>>>()?;
+        let tags = plan.tags.iter().map(|column| part(column, true)).collect::<Option<Vec<_>>>()?;
+        let fields = plan.fields.iter().map(|column| part(column, false)).collect::<Option<Vec<_>>>()?;
         let Type::Timestamp(unit) = columns.get(plan.time)?.ty else { return None };
         let measurement = match &plan.measurement {
             Name::Constant(name) => Measurement::Constant(Prefix::new(name)),
@@ -181,7 +195,7 @@ impl TextPlan {
             Measurement::Constant(name) => Some(name),
             Measurement::Column(_) => None,
         };
-        if prefixes.chain(constant).any(|prefix| prefix.whole.len() > LONGEST_PREFIX) {
+        if prefixes.chain(constant).any(|prefix| prefix.long.len() > LONGEST_PREFIX) {
             return None;
         }
         let mut used: Vec<usize> = tags.iter().chain(&fields).map(|part| part.column).chain([plan.time]).collect();
@@ -204,50 +218,63 @@ impl TextPlan {
     }
 }
 
-fn whole(ty: Type, suffix: u8) -> Kind {
-    Kind::Whole(Whole::new(ty, suffix))
-}
-
-fn is_unsigned(ty: Type) -> bool {
-    matches!(ty, Type::UByte | Type::UShort | Type::UInt | Type::ULong)
-}
-
-fn as_tag(ty: Type) -> Kind {
-    match ty {
-        Type::String | Type::Json => Kind::Name,
-        Type::Byte | Type::Short | Type::Int | Type::Long => whole(ty, 0),
-        Type::UByte | Type::UShort | Type::UInt | Type::ULong => whole(ty, 0),
-        Type::Boolean => Kind::Boolean,
-        Type::Binary | Type::Geometry => Kind::Hex { quotes: false },
-        Type::Decimal(precision, scale) => all_digits(precision, scale, false),
-        // Tags are texts: the spelling of a float or a time would make another series.
-        Type::Float | Type::Double | Type::Timestamp(_) => Kind::Other,
+impl Form {
+    fn new(ty: Type, options: &EncodeOptions) -> Form {
+        let (precision, scale) = match ty {
+            Type::Decimal(precision, scale) => (precision, scale),
+            _ => (0, 0),
+        };
+        Form {
+            whole: Whole::new(ty, 0),
+            // One more: the zero before the point.
+            decimal: Decimal { precision, scale, digits: usize::from(precision) + 1 },
+            quotes: false,
+            longest: value::LONGEST_NAME,
+            raw_line_feeds: options.newline == Newline::Raw,
+            clock: Clock::Other,
+            behind: value::other,
+        }
     }
 }
 
-fn all_digits(precision: u8, scale: i8, quotes: bool) -> Kind {
-    // One more: the zero before the point.
-    Kind::Decimal(Decimal { precision, scale, digits: usize::from(precision) + 1, quotes })
+fn as_tag(ty: Type) -> Put {
+    match ty {
+        Type::String | Type::Json => value::name,
+        Type::Boolean => value::boolean,
+        Type::Binary | Type::Geometry => value::hex,
+        Type::Decimal(..) => value::decimal,
+        // Tags are texts: the spelling of a float or a time would make another series.
+        Type::Float | Type::Double | Type::Timestamp(_) => value::other,
+        _ => value::whole,
+    }
 }
 
-fn as_field(ty: Type, options: &EncodeOptions) -> Kind {
+fn as_field(ty: Type, options: &EncodeOptions, form: &mut Form) -> Put {
+    let unsigned = matches!(ty, Type::UByte | Type::UShort | Type::UInt | Type::ULong);
+    form.longest = options.dialect.max_string();
     match ty {
-        Type::String | Type::Json => Kind::Text,
-        Type::Float => Kind::Single,
-        Type::Double => Kind::Double,
-        Type::Boolean => Kind::Boolean,
-        Type::Binary | Type::Geometry if options.binary == BinaryAs::Hex => Kind::Hex { quotes: true },
-        Type::Binary | Type::Geometry => Kind::Other,
-        Type::Decimal(precision, scale) => match options.decimal {
-            DecimalAs::String => all_digits(precision, scale, true),
-            DecimalAs::Float => Kind::Decimal(Decimal { precision, scale, digits: EXACT_DIGITS, quotes: false }),
-        },
-        Type::Timestamp(_) => Kind::Other,
-        _ if !is_unsigned(ty) => whole(ty, b'i'),
-        _ => match options.uint {
-            UintAs::Float | UintAs::Error => Kind::Other,
-            UintAs::Auto | UintAs::Unsigned if options.dialect.has_unsigned() => whole(ty, b'u'),
-            _ => whole(ty, b'i'),
-        },
+        Type::String | Type::Json => value::string,
+        Type::Float => value::single,
+        Type::Double => value::double,
+        Type::Boolean => value::boolean,
+        Type::Binary | Type::Geometry if options.binary == BinaryAs::Hex => {
+            form.quotes = true;
+            value::hex
+        }
+        Type::Binary | Type::Geometry => value::other,
+        Type::Decimal(..) => {
+            match options.decimal {
+                DecimalAs::String => form.quotes = true,
+                DecimalAs::Float => form.decimal.digits = EXACT_DIGITS,
+            }
+            value::decimal
+        }
+        Type::Timestamp(_) => value::moment,
+        _ if unsigned && matches!(options.uint, UintAs::Float | UintAs::Error) => value::other,
+        _ => {
+            let kept = unsigned && options.uint != UintAs::Integer && options.dialect.has_unsigned();
+            form.whole = Whole::new(ty, if kept { b'u' } else { b'i' });
+            value::whole
+        }
     }
 }

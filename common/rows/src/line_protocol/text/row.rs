@@ -2,7 +2,7 @@
 //! row is done completely and exactly as there, or not at all.
 
 use super::bytes16::Sixteen;
-use super::plan::{Clock, Kind, Measurement, Part, TextPlan};
+use super::plan::{Clock, Measurement, Part, TextPlan};
 use super::room::{Desk, MOST, NO, Room, Window};
 use super::value;
 use crate::csv_index::{Row, cell};
@@ -25,8 +25,6 @@ pub(super) struct Text<'a> {
 pub(super) struct Rules {
     pub grammar: Grammar,
     pub dialect: Dialect,
-    /// Line feeds in strings stay as they are.
-    pub raw_line_feeds: bool,
 }
 
 /// Appends the lines of rows up to one that must go the long way, which is given back, or up to the last. Gives also the
@@ -86,11 +84,11 @@ fn encode_row<const SIMPLE: bool>(
 #[inline(always)]
 fn line<const SIMPLE: bool>(plan: &mut TextPlan, cells: &Cells<'_, SIMPLE>, desk: &mut Desk<'_>) -> usize {
     let mut at = match &plan.measurement {
-        Measurement::Constant(name) => name.put(desk, 0),
+        Measurement::Constant(name) if name.long.is_empty() => name.put(desk, 0),
+        Measurement::Constant(name) => desk.put(0, &name.long),
         Measurement::Column(column) => match cells.get(desk, *column, true) {
-            // A leading # would make the line a comment.
-            Some((start, len)) if desk.load(start)[0] != b'#' => value::name(desk, start, len, 0, false),
-            _ => NO,
+            Some((start, len)) => value::measurement(desk, start, len),
+            None => NO,
         },
     };
     if at > MOST {
@@ -159,20 +157,9 @@ impl<const SIMPLE: bool> Cells<'_, SIMPLE> {
     /// A tag or a field with its key; nothing for NULL.
     #[inline(always)]
     fn part(&self, part: &mut Part, desk: &mut Desk<'_>, at: usize) -> usize {
-        let texts = matches!(part.kind, Kind::Name | Kind::Text);
-        let Some((start, len)) = self.get(desk, part.column, !SIMPLE && texts) else { return at };
-        let at = part.prefix.put(desk, at);
-        match &mut part.kind {
-            Kind::Name => value::name(desk, start, len, at, true),
-            Kind::Text => value::string(desk, start, len, at, self.rules.dialect, self.rules.raw_line_feeds),
-            Kind::Double => value::double(desk, start, len, at),
-            Kind::Single => value::single(desk, start, len, at),
-            Kind::Whole(whole) => value::whole(desk, start, len, at, whole),
-            Kind::Boolean => value::boolean(desk, start, len, at),
-            Kind::Hex { quotes } => value::hex(desk, start, len, at, *quotes, self.rules.dialect),
-            Kind::Decimal(decimal) => value::decimal(desk, start, len, at, decimal),
-            Kind::Time(clock) => value::moment(desk, start, len, at, clock),
-            Kind::Other => NO,
+        match self.get(desk, part.column, part.text) {
+            Some((start, len)) => (part.put)(part, desk, start, len, at),
+            None => at,
         }
     }
 

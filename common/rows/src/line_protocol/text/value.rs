@@ -1,23 +1,24 @@
-//! One cell into a line. Each function stores what the line holds of the cell at `at` and gives where it ends; or gives
-//! [`NO`], and the row goes the long way.
+//! One cell into a line, with its key. Each function stores what the line holds of the cell at `at` and gives where it
+//! ends; or gives [`NO`], and the row goes the long way.
 //!
 //! None of them is inlined: each alone keeps its few values in registers, all together in one function do not (measured:
 //! 1,280 instructions a row of sensors against 640).
 
 use super::bytes16::{above_ascii, in_names, in_strings};
 use super::number::{first, integer, is_decimal, is_shortest_single, long_plain, plain};
-use super::plan::{Clock, Decimal, Whole};
+use super::plan::{Clock, Part, Whole};
 use super::room::{Desk, NO};
 use super::row::first_eight;
 use crate::number;
 use crate::types::Type;
-use lp::{Dialect, write};
+use lp::write;
 
 /// Longer tags go the long way.
-const LONGEST_NAME: usize = 4096;
+pub(super) const LONGEST_NAME: usize = 4096;
 
 #[inline(never)]
-pub(super) fn double(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+pub(super) fn double(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = part.prefix.put(desk, at);
     let chunk = desk.load(start);
     if len <= 16 && plain(&chunk, len).is_some() {
         return desk.sixteen(at, &chunk, len);
@@ -46,7 +47,8 @@ fn parsed_double(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> us
 }
 
 #[inline(never)]
-pub(super) fn single(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+pub(super) fn single(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = part.prefix.put(desk, at);
     let chunk = desk.load(start);
     if len <= 16
         && let Some(number) = plain(&chunk, len)
@@ -67,7 +69,13 @@ fn parsed_single(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> us
 }
 
 #[inline(never)]
-pub(super) fn whole(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, whole: &Whole) -> usize {
+pub(super) fn whole(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = part.prefix.put(desk, at);
+    integer_of(desk, start, len, at, &part.form.whole)
+}
+
+#[inline(always)]
+fn integer_of(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, whole: &Whole) -> usize {
     let chunk = desk.load(start);
     if len <= 16
         && let Some(sign) = integer(&chunk, len)
@@ -115,7 +123,8 @@ fn parsed_whole(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, whole:
 }
 
 #[inline(never)]
-pub(super) fn boolean(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+pub(super) fn boolean(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = part.prefix.put(desk, at);
     let chunk = desk.load(start);
     let text = first_eight(&chunk);
     if (len == 4 && text as u32 == u32::from_le_bytes(*b"true"))
@@ -130,46 +139,59 @@ pub(super) fn boolean(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) 
 }
 
 #[inline(never)]
-pub(super) fn hex(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, quotes: bool, dialect: Dialect) -> usize {
-    let most = if quotes { dialect.max_string() } else { LONGEST_NAME };
+pub(super) fn hex(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
     let lower = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     // An empty tag is none; an empty string is one.
-    let empty = len == 0 && !quotes;
-    if empty || !desk.text(start, len).iter().all(lower) || !len.is_multiple_of(2) || len > most {
+    let empty = len == 0 && !part.form.quotes;
+    if empty || !desk.text(start, len).iter().all(lower) || !len.is_multiple_of(2) || len > part.form.longest {
         return NO;
     }
-    quoted(desk, start, len, at, quotes)
+    quoted(part, desk, start, len, at)
 }
 
 #[inline(never)]
-pub(super) fn decimal(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, decimal: &Decimal) -> usize {
-    let text = desk.text(start, len);
+pub(super) fn decimal(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let (text, decimal) = (desk.text(start, len), &part.form.decimal);
     let digits = text.iter().filter(|b| b.is_ascii_digit()).count();
     if desk.escaped || digits > decimal.digits || !is_decimal(text, decimal.precision, decimal.scale) {
         return NO;
     }
-    quoted(desk, start, len, at, decimal.quotes)
+    quoted(part, desk, start, len, at)
 }
 
-fn quoted(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, quotes: bool) -> usize {
-    let at = if quotes { desk.byte(at, b'"') } else { at };
+fn quoted(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = part.prefix.put(desk, at);
+    let at = if part.form.quotes { desk.byte(at, b'"') } else { at };
     let chunk = desk.load(start);
     let at = desk.copy(at, &chunk, start, len);
-    if quotes { desk.byte(at, b'"') } else { at }
+    if part.form.quotes { desk.byte(at, b'"') } else { at }
 }
 
 /// A time that is no key: an integer of its unit.
 #[inline(never)]
-pub(super) fn moment(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, clock: &mut Clock) -> usize {
+pub(super) fn moment(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
     const LONG: Whole = Whole::new(Type::Long, b'i');
-    match clock {
+    let at = part.prefix.put(desk, at);
+    match &mut part.form.clock {
         Clock::Rfc3339(times) => match times.copy(desk, start, len, at) {
             NO => NO,
             at => desk.byte(at, b'i'),
         },
-        Clock::Epoch { .. } => whole(desk, start, len, at, &LONG),
+        Clock::Epoch { .. } => integer_of(desk, start, len, at, &LONG),
         Clock::Other => NO,
     }
+}
+
+/// A cell whose key is longer than two moves.
+#[inline(never)]
+pub(super) fn behind_long_prefix(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = desk.put(at, &part.prefix.long);
+    (part.form.behind)(part, desk, start, len, at)
+}
+
+/// A column of which only NULL goes this way.
+pub(super) fn other(_: &mut Part, _: &mut Desk<'_>, _: usize, _: usize, _: usize) -> usize {
+    NO
 }
 
 /// The time of a line that is an integer in the input too; zeros make it one of a finer unit.
@@ -192,20 +214,24 @@ fn within(at: usize, end: usize) -> (usize, u32) {
     (count, first(count))
 }
 
-/// A tag value (`tag`) or a measurement: separators get a backslash, anything else that is special goes the long way.
+/// A tag.
 #[inline(never)]
-pub(super) fn name(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, tag: bool) -> usize {
-    if len <= 16 && desk.utf8 {
-        let chunk = desk.load(start);
-        let (separators, careful) = in_names(&chunk);
-        // Nothing at all, and a cell with quotes in it, are looked at below.
-        if (separators | careful) & first(len) == 0 && len > 0 && !desk.escaped {
-            return desk.sixteen(at, &chunk, len);
-        }
-    }
-    long_name(desk, start, len, at, tag)
+pub(super) fn name(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    let at = part.prefix.put(desk, at);
+    let chunk = desk.load(start);
+    let (separators, careful) = in_names(&chunk);
+    // Nothing at all, and a cell with quotes in it, are looked at below.
+    let plain = (separators | careful) & first(len) == 0 && len <= 16 && len > 0 && desk.utf8 && !desk.escaped;
+    if plain { desk.sixteen(at, &chunk, len) } else { long_name(desk, start, len, at, true) }
 }
 
+/// A measurement.
+pub(super) fn measurement(desk: &mut Desk<'_>, start: usize, len: usize) -> usize {
+    // A leading # would make the line a comment.
+    if desk.load(start)[0] == b'#' { NO } else { long_name(desk, start, len, 0, false) }
+}
+
+/// A tag value (`tag`) or a measurement: separators get a backslash, anything else that is special goes the long way.
 #[inline(never)]
 fn long_name(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, tag: bool) -> usize {
     let (mut from, end, mut at) = (start, start + len, at);
@@ -239,24 +265,18 @@ fn long_name(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, tag: bool
 
 /// A string with its quotes: quotes and backslashes get a backslash.
 #[inline(never)]
-pub(super) fn string(
-    desk: &mut Desk<'_>,
-    start: usize,
-    len: usize,
-    at: usize,
-    dialect: Dialect,
-    raw_line_feeds: bool,
-) -> usize {
-    if len > dialect.max_string() {
+pub(super) fn string(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
+    if len > part.form.longest {
         return NO;
     }
+    let at = part.prefix.put(desk, at);
     let (mut from, end) = (start, start + len);
     let mut at = desk.byte(at, b'"');
     while from < end {
         let chunk = desk.load(from);
         let (count, bits) = within(from, end);
         let (special, line_feeds) = in_strings(&chunk);
-        if (!raw_line_feeds && line_feeds & bits != 0) || (!desk.utf8 && above_ascii(&chunk) & bits != 0) {
+        if (!part.form.raw_line_feeds && line_feeds & bits != 0) || (!desk.utf8 && above_ascii(&chunk) & bits != 0) {
             return NO;
         }
         if special & bits == 0 {
