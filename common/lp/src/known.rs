@@ -118,6 +118,7 @@ impl Names {
     }
 
     /// Measurement and tags of a series.
+    #[inline]
     pub fn name(&self, number: u32) -> &[u8] {
         self.with_space(number).and_then(|name| name.strip_suffix(b" ")).unwrap_or_default()
     }

@@ -9,6 +9,7 @@
 use memchr::{memchr, memchr2, memmem, memrchr};
 
 use crate::parse::Parser;
+use crate::swar::find_class;
 use crate::{BadLine, Dialect, Line, LineError};
 
 /// One line as it stands in the buffer, without its line feed and without a carriage return before that.
@@ -260,9 +261,16 @@ impl Scan<'_> {
         self.buf.get(self.pos).copied()
     }
 
+    /// To the first of these bytes, or to the end.
+    #[inline]
+    fn stop_at(&mut self, stops: u8) -> Option<u8> {
+        self.pos = find_class(self.buf, self.pos, &STOPS, stops);
+        self.peek()
+    }
+
     /// To the first space that no backslash escapes: the end of measurement and tags.
     fn series(&mut self, dialect: Dialect) -> Stop {
-        while let Some(b) = self.peek() {
+        while let Some(b) = self.stop_at(BACKSLASH | SPACE | LINE_FEED) {
             match b {
                 b'\\' => {
                     // v1 and v2 look one byte back, v3 reads pairs.
@@ -270,8 +278,7 @@ impl Scan<'_> {
                     self.pos += if pair && dialect != Dialect::V3 { 1 } else { 2 };
                 }
                 b' ' => return Stop::Fields,
-                b'\n' => return Stop::LineFeed,
-                _ => self.pos += 1,
+                _ => return Stop::LineFeed,
             }
         }
         self.pos = self.pos.min(self.buf.len());
@@ -283,15 +290,15 @@ impl Scan<'_> {
         while self.peek() == Some(b' ') {
             self.pos += 1;
         }
-        while let Some(b) = self.peek() {
+        while let Some(b) = self.stop_at(BACKSLASH | EQUALS | COMMA | SPACE | LINE_FEED) {
             match b {
                 b'\\' if self.buf.get(self.pos + 1) != Some(&b'\n') => self.pos += 2,
+                b'\\' => self.pos += 1,
                 b'=' => {
                     self.pos += 1;
                     return true;
                 }
-                b',' | b' ' | b'\n' => return false,
-                _ => self.pos += 1,
+                _ => return false,
             }
         }
         self.pos = self.pos.min(self.buf.len());
@@ -315,12 +322,103 @@ impl Scan<'_> {
 
     /// Over a value without quotes; the byte that ends it.
     fn bare(&mut self) -> Option<u8> {
-        while let Some(b) = self.peek() {
-            if matches!(b, b',' | b' ' | b'\n') {
-                return Some(b);
-            }
-            self.pos += 1;
+        self.stop_at(COMMA | SPACE | LINE_FEED)
+    }
+}
+
+const COMMA: u8 = 1;
+const EQUALS: u8 = 2;
+const SPACE: u8 = 4;
+const BACKSLASH: u8 = 8;
+const LINE_FEED: u8 = 16;
+
+/// What each byte means to [`Scan`].
+static STOPS: [u8; 256] = {
+    let mut t = [0; 256];
+    t[b',' as usize] = COMMA;
+    t[b'=' as usize] = EQUALS;
+    t[b' ' as usize] = SPACE;
+    t[b'\\' as usize] = BACKSLASH;
+    t[b'\n' as usize] = LINE_FEED;
+    t
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::proptest::prelude::*;
+
+    /// The end of a line, byte by byte.
+    fn slow(buf: &[u8], dialect: Dialect, at_end: bool) -> Option<usize> {
+        let mut i = 0;
+        let at = |i: usize| buf.get(i).copied();
+        let feed = |from: usize| (from..buf.len()).find(|i| buf[*i] == b'\n');
+        let first = feed(0)?;
+        if buf[..first].iter().find(|b| !is_blank(**b)) == Some(&b'#')
+            || !buf[..first].iter().any(|b| matches!(b, b'"' | b'\\'))
+        {
+            return Some(first);
         }
-        None
+        while at(i).is_some_and(is_blank) {
+            i += 1;
+        }
+        loop {
+            match at(i)? {
+                b'\\' => i += if at(i + 1) == Some(b'\\') && dialect != Dialect::V3 { 1 } else { 2 },
+                b' ' => break,
+                b'\n' => return Some(i),
+                _ => i += 1,
+            }
+        }
+        loop {
+            while at(i) == Some(b' ') {
+                i += 1;
+            }
+            loop {
+                match at(i) {
+                    Some(b'\\') if at(i + 1) != Some(b'\n') => i += 2,
+                    Some(b'=') => break,
+                    Some(b',' | b' ' | b'\n') | None => return feed(i),
+                    Some(_) => i += 1,
+                }
+            }
+            i += 1;
+            let from = i;
+            let after = if at(i) == Some(b'"') {
+                i += 1;
+                loop {
+                    match at(i) {
+                        Some(b'"') => break,
+                        Some(b'\\') => i += 2,
+                        Some(_) => i += 1,
+                        None if at_end => return feed(from),
+                        None => return None,
+                    }
+                }
+                i += 1;
+                at(i).or(at_end.then_some(b'\n'))
+            } else {
+                i = (i..buf.len()).find(|i| matches!(buf[*i], b',' | b' ' | b'\n'))?;
+                at(i)
+            };
+            match after? {
+                b',' => i += 1,
+                b' ' | b'\n' | b'\r' => return feed(i),
+                _ => return feed(from),
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn as_byte_by_byte(text in "[mtf=, ]{0,6}([a-c=, \\\\\"#\n\t]|=\"|\",|=1){0,40}\n[a-z\n]{0,9}", at_end: bool, dialect in prop::sample::select(&Dialect::ALL[..])) {
+            let end = match line_end(text.as_bytes(), 0, dialect, at_end, 1 << 20) {
+                End::First(at) | End::At(at) => Some(at),
+                End::Open => None,
+            };
+            prop_assert_eq!(end, slow(text.as_bytes(), dialect, at_end));
+        }
     }
 }

@@ -105,6 +105,27 @@ pub(crate) fn decimal(digits: u64, after: usize) -> f64 {
     digits as i64 as f64 / POWERS.get(after).copied().unwrap_or(1.0)
 }
 
+/// Powers of ten that a u64 holds with eighteen digits more.
+pub(crate) const WHOLE_POWERS: [u64; 19] = {
+    let (mut powers, mut i) = ([1; 19], 1);
+    while i < powers.len() {
+        powers[i] = powers[i - 1] * 10;
+        i += 1;
+    }
+    powers
+};
+
+/// `left` (of `whole` digits) and after the point `right` (of `fraction` digits), if one exact division gives it.
+#[inline]
+pub(crate) fn join(left: u64, right: u64, fraction: usize, whole: usize) -> Option<f64> {
+    // Eighteen digits cannot overflow.
+    if whole + fraction > 18 {
+        return None;
+    }
+    let digits = left.wrapping_mul(*WHOLE_POWERS.get(fraction)?).wrapping_add(right);
+    if digits > 1 << 53 { None } else { Some(digits as i64 as f64 / POWERS.get(fraction)?) }
+}
+
 /// A float as it stands in a line; text out of range gives an infinity. Up to 2^53 and 22 digits after the point by one exact division, others by the standard library.
 pub(crate) fn float(text: &[u8]) -> Option<f64> {
     exact(text).or_else(|| std::str::from_utf8(text).ok()?.parse().ok())
@@ -125,12 +146,7 @@ fn exact(text: &[u8]) -> Option<f64> {
         return None;
     }
     let fraction = if right.is_empty() { 0 } else { parse_u64(right)? };
-    // Eighteen digits cannot overflow.
-    let digits = parse_u64(left)?.checked_mul(10u64.checked_pow(right.len() as u32)?)?.checked_add(fraction)?;
-    if digits > 1 << 53 {
-        return None;
-    }
-    let v = digits as f64 / POWERS.get(right.len())?;
+    let v = join(parse_u64(left)?, fraction, right.len(), left.len())?;
     Some(if negative { -v } else { v })
 }
 

@@ -36,6 +36,20 @@ pub enum FieldValue<'a> {
     Str(&'a [u8]),
 }
 
+impl FieldValue<'_> {
+    /// What it is.
+    #[inline]
+    pub fn kind(self) -> Kind {
+        match self {
+            FieldValue::Float(_) => Kind::Float,
+            FieldValue::Int(_) => Kind::Int,
+            FieldValue::UInt(_) => Kind::UInt,
+            FieldValue::Bool(_) => Kind::Bool,
+            FieldValue::Str(_) => Kind::Str,
+        }
+    }
+}
+
 /// A value as it stands in the line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RawValue<'a> {

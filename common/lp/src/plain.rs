@@ -4,7 +4,7 @@
 //! bad: the parser has the say.
 
 use crate::FieldValue;
-use crate::number::{decimal, float, parse_i64, parse_u64};
+use crate::number::{WHOLE_POWERS, decimal, float, join, parse_i64, parse_u64};
 use crate::swar::{eight, find_no_digit, leading_digits, load};
 use memchr::memchr3;
 
@@ -86,41 +86,75 @@ fn number(buf: &[u8], at: usize, negative: bool) -> Option<(FieldValue<'_>, usiz
     any_number(buf, at, negative)
 }
 
+/// The digits from `at` on: their number, which is true for up to nineteen of them, and where they end.
+#[inline]
+fn digits(buf: &[u8], mut at: usize) -> (u64, usize) {
+    let mut v = 0u64;
+    while let Some(x) = load(buf, at) {
+        let count = leading_digits(x);
+        if count < 8 {
+            let last = if count == 0 { 0 } else { eight(x << (64 - 8 * count)) };
+            let power = WHOLE_POWERS.get(count as usize).copied().unwrap_or(1);
+            return (v.wrapping_mul(power).wrapping_add(last), at + count as usize);
+        }
+        v = v.wrapping_mul(100_000_000).wrapping_add(eight(x));
+        at += 8;
+    }
+    while let Some(b) = buf.get(at).filter(|b| b.is_ascii_digit()) {
+        v = v.wrapping_mul(10).wrapping_add(u64::from(b & 15));
+        at += 1;
+    }
+    (v, at)
+}
+
 /// Numbers of any length, with an exponent or without.
 #[inline(never)]
 fn any_number(buf: &[u8], at: usize, negative: bool) -> Option<(FieldValue<'_>, usize)> {
     let from = at + usize::from(negative);
-    let whole = find_no_digit(buf, from);
+    let (left, whole) = digits(buf, from);
     if whole == from {
         return None;
     }
-    match *buf.get(whole)? {
-        b'i' if ends(*buf.get(whole + 1)?) => Some((FieldValue::Int(parse_i64(buf.get(at..whole)?)?), whole + 1)),
+    let mut after = *buf.get(whole)?;
+    match after {
+        b'i' if ends(*buf.get(whole + 1)?) => {
+            let v = match (whole - from <= 18, negative) {
+                (true, false) => left as i64,
+                (true, true) => -(left as i64),
+                (false, _) => parse_i64(buf.get(at..whole)?)?,
+            };
+            return Some((FieldValue::Int(v), whole + 1));
+        }
         b'u' if !negative && ends(*buf.get(whole + 1)?) => {
-            Some((FieldValue::UInt(parse_u64(buf.get(at..whole)?)?), whole + 1))
+            return Some((FieldValue::UInt(parse_u64(buf.get(at..whole)?)?), whole + 1));
         }
-        _ => {
-            let (mut end, mut after) = (whole, *buf.get(whole)?);
-            if after == b'.' {
-                end = find_no_digit(buf, whole + 1);
-                if end == whole + 1 {
-                    return None;
-                }
-                after = *buf.get(end)?;
-            }
-            if after == b'e' || after == b'E' {
-                let sign = usize::from(matches!(buf.get(end + 1), Some(b'+' | b'-')));
-                let digits = end + 1 + sign;
-                end = find_no_digit(buf, digits);
-                if end == digits {
-                    return None;
-                }
-                after = *buf.get(end)?;
-            }
-            let v = float(buf.get(at..end)?).filter(|v| v.is_finite())?;
-            ends(after).then_some((FieldValue::Float(v), end))
-        }
+        _ => {}
     }
+    let (mut end, mut right) = (whole, 0);
+    if after == b'.' {
+        (right, end) = digits(buf, whole + 1);
+        if end == whole + 1 {
+            return None;
+        }
+        after = *buf.get(end)?;
+    }
+    if ends(after) {
+        let fraction = end.saturating_sub(whole + 1);
+        let v = join(left, right, fraction, whole - from).map(|v| if negative { -v } else { v });
+        let v = v.or_else(|| float(buf.get(at..end)?)).filter(|v| v.is_finite())?;
+        return Some((FieldValue::Float(v), end));
+    }
+    if after == b'e' || after == b'E' {
+        let sign = usize::from(matches!(buf.get(end + 1), Some(b'+' | b'-')));
+        let from = end + 1 + sign;
+        end = find_no_digit(buf, from);
+        if end == from || !ends(*buf.get(end)?) {
+            return None;
+        }
+        let v = float(buf.get(at..end)?).filter(|v| v.is_finite())?;
+        return Some((FieldValue::Float(v), end));
+    }
+    None
 }
 
 fn string(buf: &[u8], at: usize) -> Option<(FieldValue<'_>, usize)> {

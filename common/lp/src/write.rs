@@ -55,6 +55,7 @@ pub fn timestamp(out: &mut Vec<u8>, dialect: Dialect, unit: Precision, v: i64) -
 }
 
 /// Whether a server of the dialect keeps the time `v`, given in `unit`.
+#[inline]
 pub fn time_fits(dialect: Dialect, unit: Precision, v: i64) -> bool {
     let (min, max) = dialect.time_range();
     v.checked_mul(unit.nanos()).is_some_and(|ns| (min..=max).contains(&ns))

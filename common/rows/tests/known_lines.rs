@@ -128,12 +128,13 @@ fn options() -> impl Strategy<Value = DecodeOptions> {
     let unit = prop::sample::select(&[None, Some(Unit::Ns), Some(Unit::Ms)][..]);
     let dialect = prop::sample::select(&lp::Dialect::ALL[..]);
     let measurement = prop::option::weighted(0.2, Just("m".to_owned()));
-    (columns, unit, dialect, any::<bool>(), measurement).prop_map(
-        |(columns, time_unit, dialect, widen, measurement)| DecodeOptions {
+    (columns, unit, dialect, any::<[bool; 2]>(), measurement).prop_map(
+        |(columns, time_unit, dialect, [widen, scan], measurement)| DecodeOptions {
             columns,
             time_unit,
             dialect,
             widen,
+            scan,
             measurement,
             ..DecodeOptions::default()
         },

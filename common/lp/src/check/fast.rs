@@ -106,7 +106,7 @@ impl Checker {
 
 /// Goes over the fields and the time that start at `at`: keys of the shape, in its order, any of them left out. Gives the
 /// time, the end of the line, and the start of the next one.
-#[inline]
+#[inline(never)]
 fn line(rest: &[u8], mut at: usize, shape: &[Key], dialect: Dialect) -> Option<(i64, usize, usize)> {
     let mut expected = shape.iter();
     loop {

@@ -50,23 +50,69 @@ impl Expected {
 
     /// A line that was not expected had fields in these columns: the next one like it will be.
     pub fn learn(&mut self, columns: &[usize], series: u32, all: &mut Series) {
-        let plain = |column: &&usize| self.place(**column) != NOWHERE;
-        if !columns.iter().filter(plain).is_sorted_by_key(|column| self.place(*column)) {
-            // These in their order, then the others in theirs. Both sorts keep what they do not change.
-            let turn = |column: usize| columns.iter().position(|c| *c == column).unwrap_or(usize::MAX);
-            if columns.len() <= ORDERED {
-                self.fields.sort_by_cached_key(|field| turn(field.column));
-                self.number();
-                all.start_anywhere();
-            }
+        let line: Vec<u32> =
+            columns.iter().map(|column| self.place(*column)).filter(|place| *place != NOWHERE).collect();
+        if !line.is_sorted() && line.len() <= ORDERED {
+            self.reorder(&line);
+            all.start_anywhere();
         }
         let start = columns.first().map_or(NOWHERE, |column| self.place(*column));
         all.starts_at(series, start);
     }
+
+    /// Gives the fields of a line, which stand at these places, its order. As few of them as possible are moved: each to
+    /// behind the one before it in the line. So lines that leave out one or another field agree on one order in the end.
+    fn reorder(&mut self, line: &[u32]) {
+        let stay = longest_rise(line);
+        let mut order: Vec<u32> = (0..).take(self.fields.len()).collect();
+        let mut stay = stay.iter().peekable();
+        let mut before: Option<u32> = None;
+        for place in line {
+            if stay.next_if_eq(&place).is_none()
+                && let Some(at) = order.iter().position(|other| other == place)
+            {
+                order.remove(at);
+                let behind = before.and_then(|before| order.iter().position(|other| *other == before));
+                order.insert(behind.map_or(0, |at| at + 1), *place);
+            }
+            before = Some(*place);
+        }
+        let mut rank = vec![0; order.len()];
+        for (at, place) in order.into_iter().enumerate() {
+            if let Some(rank) = rank.get_mut(place as usize) {
+                *rank = at;
+            }
+        }
+        let mut ranks = rank.into_iter();
+        self.fields.sort_by_cached_key(|_| ranks.next());
+        self.number();
+    }
+}
+
+/// A longest part of the list, in its order, that only rises.
+fn longest_rise(list: &[u32]) -> Vec<u32> {
+    // By length of a rise: where the one with the smallest end ends; and for each element the one before it.
+    let (mut ends, mut before): (Vec<usize>, Vec<Option<usize>>) = (Vec::new(), Vec::new());
+    for (at, value) in list.iter().enumerate() {
+        let length = ends.partition_point(|end| list.get(*end) < Some(value));
+        before.push(length.checked_sub(1).and_then(|shorter| ends.get(shorter).copied()));
+        match ends.get_mut(length) {
+            Some(end) => *end = at,
+            None => ends.push(at),
+        }
+    }
+    let mut rise = Vec::with_capacity(ends.len());
+    let mut next = ends.last().copied();
+    while let Some(at) = next {
+        rise.extend(list.get(at));
+        next = before.get(at).copied().flatten();
+    }
+    rise.reverse();
+    rise
 }
 
 /// Fields of a line up to which its order is learnt.
-const ORDERED: usize = 256;
+const ORDERED: usize = 1024;
 
 impl Rows {
     /// Appends the next line if it is a known one; `lines` then stands after it. If not, nothing has changed.
@@ -136,5 +182,55 @@ fn raw<'a>(value: FieldValue<'a>, written: &'a [u8]) -> RawValue<'a> {
         FieldValue::UInt(_) => RawValue { kind: Kind::UInt, text: without_suffix },
         FieldValue::Bool(_) => RawValue { kind: Kind::Bool, text: written },
         FieldValue::Str(text) => RawValue { kind: Kind::Str, text },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::header::Column;
+    use crate::time::Unit;
+
+    #[test]
+    fn rises_are_longest() {
+        for (list, rise) in [
+            (&[][..], &[][..]),
+            (&[3], &[3]),
+            (&[0, 4, 2, 5], &[0, 2, 5]),
+            (&[5, 4, 3], &[3]),
+            (&[2, 0, 1, 3, 9, 4, 5], &[0, 1, 3, 4, 5]),
+        ] {
+            assert_eq!(longest_rise(list), rise);
+        }
+    }
+
+    /// Lines of one order that each lack some fields: after a few of them, none is unexpected.
+    #[test]
+    fn one_order_is_found() {
+        let columns = (0..40).map(|i| format!("f{}|double", i * 17 % 40)).chain(["time|time".to_owned()]);
+        let columns: Vec<Column> = columns.map(|column| column.parse().unwrap()).collect();
+        let shape = Shape::given(columns, Unit::Ns).unwrap();
+        let (mut expected, mut series) = (Expected::new(&shape), Series::new(0));
+        let mut state = 1u32;
+        let mut unexpected = 0;
+        for _ in 0..500 {
+            // Column c is field 17 c mod 40, so field f is column 33 f mod 40.
+            let line: Vec<usize> = (0..40)
+                .filter(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    state >> 30 > 0
+                })
+                .map(|f| f * 33 % 40)
+                .collect();
+            if !line.is_sorted_by_key(|column| expected.place(*column)) {
+                unexpected += 1;
+                expected.learn(&line, 0, &mut series);
+                assert!(line.is_sorted_by_key(|column| expected.place(*column)));
+            }
+        }
+        assert!(unexpected < 40, "{unexpected}");
+        let mut fields: Vec<usize> = expected.fields.iter().map(|field| field.column).collect();
+        fields.sort_unstable();
+        assert!(fields.into_iter().eq(0..40));
     }
 }

@@ -256,7 +256,11 @@ impl Reader for LpReader {
 fn look(lines: &mut Lines<'_>, survey: &mut Survey, only: Option<&[u8]>, most: usize) -> Result<()> {
     let dialect = survey.dialect();
     let mut parser = Parser::new(dialect).any_numbers();
-    for raw in lines.take(most) {
+    for _ in 0..most {
+        if survey.pass(lines) {
+            continue;
+        }
+        let Some(raw) = lines.next() else { break };
         if let Ok(line) = parser.parse(raw.bytes)
             && only.is_none_or(|only| is_of(&line, only, dialect))
         {

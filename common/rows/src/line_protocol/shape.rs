@@ -8,7 +8,7 @@ use crate::{Schema, SchemaRef};
 use arrow_schema::DataType;
 use fault::{Error, Result};
 use hashbrown::HashMap;
-use lp::{Dialect, Element, Kind, Line, unescape};
+use lp::{Dialect, Element, Key, Kind, Line, Lines, Names, plain, unescape};
 use std::sync::Arc;
 
 /// The columns of a stream of lines.
@@ -127,7 +127,13 @@ pub(crate) struct Survey {
     conflict: Option<(Vec<u8>, Kind, Kind)>,
     tag_at: HashMap<Vec<u8>, usize>,
     field_at: HashMap<Vec<u8>, usize>,
+    /// Series and plain fields that were taken in: a line of them says nothing new.
+    series: Names,
+    plain: Vec<(Key, Kind)>,
 }
+
+/// Bytes of series that are remembered.
+const SERIES: usize = 4 << 20;
 
 /// Measurements of which names are kept; with more there is a column anyway.
 const MEASUREMENTS: usize = 2;
@@ -146,6 +152,46 @@ impl Survey {
             conflict: None,
             tag_at: HashMap::new(),
             field_at: HashMap::new(),
+            series: Names::default(),
+            plain: Vec::new(),
+        }
+    }
+
+    /// Goes over the next line if it is seen at once that it is good and says nothing new.
+    pub fn pass(&mut self, lines: &mut Lines<'_>) -> bool {
+        let rest = lines.rest();
+        let Some((_, mut at)) = self.series.find(rest) else { return false };
+        let mut place = 0;
+        loop {
+            // From the field after the last one on, then from the first one.
+            let (before, after) = self.plain.split_at(place.min(self.plain.len()));
+            let stands = |(key, _): &(Key, Kind)| key.stands_at(rest, at);
+            let found = after.iter().position(stands).map(|i| place + i).or_else(|| before.iter().position(stands));
+            let Some((i, (key, kind))) = found.and_then(|i| Some((i, self.plain.get(i)?))) else { return false };
+            place = i + 1;
+            let Some((value, end)) = plain::value(rest, at + key.len()) else { return false };
+            if value.kind() != *kind {
+                return false;
+            }
+            at = end + 1;
+            match rest.get(end) {
+                Some(b',') => {}
+                _ => break,
+            }
+        }
+        let Some((_, _, next)) = plain::time(rest, at) else { return false };
+        lines.pass(next);
+        true
+    }
+
+    /// Remembers a line that was taken in, for [`Survey::pass`].
+    fn remember(&mut self, line: &Line<'_>) {
+        if self.series.bytes() > SERIES {
+            self.series.clear();
+        }
+        let series = line.series();
+        if self.series.number(series).is_none() && lp::known::ends_for_all(series, self.dialect) {
+            self.series.learn(series);
         }
     }
 
@@ -166,6 +212,7 @@ impl Survey {
                 None => {
                     self.field_at.insert(key.to_vec(), self.fields.len());
                     self.fields.push((key.to_vec(), value.kind));
+                    self.plain.extend(Key::new(key).map(|key| (key, value.kind)));
                 }
                 Some((_, known)) if *known != value.kind => match (*known, value.kind) {
                     (Kind::Int | Kind::Float, Kind::Int | Kind::Float) if self.widen => *known = Kind::Float,
@@ -176,6 +223,7 @@ impl Survey {
                 Some(_) => {}
             }
         }
+        self.remember(line);
         if self.tags.len() + self.fields.len() > COLUMNS {
             return Err(Error::malformed(format!(
                 "more than {COLUMNS} different tags and fields: choose lines with lp-decode --measurement"
