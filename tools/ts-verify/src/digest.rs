@@ -344,6 +344,7 @@ mod tests {
         macro_rules! column {
             ($name:expr, $role:expr, $array:ty, $value:expr) => {{
                 let nulls = if $role == Role::Time || random() % 3 == 0 { 0 } else { 3 };
+                #[allow(unused_mut)] // one of them counts
                 let mut value = $value;
                 let cell = |_| (nulls == 0 || random() % nulls > 0).then(|| value(random()));
                 let array: $array = (0..rows).map(cell).collect();
