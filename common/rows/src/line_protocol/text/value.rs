@@ -235,7 +235,7 @@ pub(super) fn measurement(desk: &mut Desk<'_>, start: usize, len: usize) -> usiz
 #[inline(never)]
 fn long_name(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, tag: bool) -> usize {
     let (mut from, end, mut at) = (start, start + len, at);
-    if len == 0 || len > LONGEST_NAME || desk.escaped {
+    if len == 0 || len > LONGEST_NAME {
         return NO;
     }
     loop {
@@ -245,17 +245,21 @@ fn long_name(desk: &mut Desk<'_>, start: usize, len: usize, at: usize, tag: bool
         if careful & bits != 0 || (!desk.utf8 && above_ascii(&chunk) & bits != 0) {
             return NO;
         }
-        if separators & bits == 0 {
+        // A quote is plain in a name, but stands twice in the cell. (A backslash was told above.)
+        let quotes = if desk.escaped { in_strings(&chunk).0 } else { 0 };
+        let special = (separators | quotes) & bits;
+        if special == 0 {
             at = desk.sixteen(at, &chunk, count);
             from += count;
         } else {
-            let before = separators.trailing_zeros() as usize & 15;
+            let before = special.trailing_zeros() as usize & 15;
             at = desk.sixteen(at, &chunk, before);
-            if tag || chunk[before] != b'=' {
+            let quote = chunk[before] == b'"';
+            if !quote && (tag || chunk[before] != b'=') {
                 at = desk.byte(at, b'\\');
             }
             at = desk.byte(at, chunk[before]);
-            from += before + 1;
+            from += before + 1 + usize::from(quote);
         }
         if from >= end {
             return at;
