@@ -49,8 +49,17 @@ begin() {
 kill_one() {
   local pid
   for _ in $(seq 500); do
-    pid=$(ps -s "$running" -o pid=,comm= | awk -v name="$1" '$2 == name { print $1; exit }')
-    [ -z "$pid" ] || ! kill -9 "$pid" 2>/dev/null || return 0
+    # A child that is still to become another program has its parent's name: it is not meant.
+    pid=$(ps -s "$running" -o pid=,ppid=,comm= |
+      awk -v name="$1" '{ comm[$1] = $3; parent[$1] = $2 } END { for (p in comm) if (comm[p] == name && comm[parent[p]] != name) { print p; exit } }')
+    # One that is about to end may still be listed: only what stops is alive.
+    if [ -n "$pid" ] && kill -STOP "$pid" 2>/dev/null; then
+      until [[ $(ps -o stat= "$pid") =~ ^(T|Z|$) ]]; do sleep 0.01; done
+      if [[ $(ps -o stat= "$pid") == T* ]]; then
+        kill -9 "$pid"
+        return 0
+      fi
+    fi
     sleep 0.01
   done
   fail "no $1 is running"
