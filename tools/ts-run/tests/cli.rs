@@ -58,9 +58,9 @@ fn a_real_migration_of_two_splits() {
     let go = |id: &str| {
         tool("ts-run")
             .args(["--dir", dir.path().to_str().unwrap(), id])
-            .env("TS_SOURCE_URL", &format!("tdengine://root@{}/d", source.host))
+            .env("TS_SOURCE_URL", format!("tdengine://root@{}/d", source.host))
             .env("TS_SOURCE_PASSWORD", "taosdata")
-            .env("TS_TARGET_URL", &format!("influx1+{}/d", target.base))
+            .env("TS_TARGET_URL", format!("influx1+{}/d", target.base))
             .run()
     };
     assert_eq!(go("a1").code(0).number("rows"), 120);

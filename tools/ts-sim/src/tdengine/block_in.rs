@@ -102,7 +102,7 @@ fn variable(reader: &mut ByteReader<'_>, ty: Type, rows: usize, length: usize) -
 
 /// UCS-4 code points, little-endian, as UTF-8; `None` when they are none.
 pub fn from_ucs4(bytes: &[u8]) -> Option<Vec<u8>> {
-    if bytes.len() % 4 != 0 {
+    if !bytes.len().is_multiple_of(4) {
         return None;
     }
     let text: Option<String> =

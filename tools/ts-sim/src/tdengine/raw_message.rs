@@ -301,7 +301,7 @@ mod tests {
             if let Some(b) = bytes.get_mut(at) {
                 *b = byte;
             }
-            bytes.truncate(bytes.len().saturating_sub(if cut < 350 { 0 } else { cut - 350 }));
+            bytes.truncate(bytes.len().saturating_sub(cut.saturating_sub(350)));
             let _ = decode_message(kind, &bytes);
         }
     }

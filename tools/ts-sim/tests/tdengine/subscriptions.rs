@@ -50,10 +50,13 @@ impl Consumer {
         let kind = poll["message_type"].as_u64().unwrap();
         let meta = if kind == 1 { Value::Null } else { self.ask("fetch_json_meta", id.clone())["data"].clone() };
         let mut blocks = Vec::new();
-        while kind != 2 {
+        // A message of metas only has no rows to fetch.
+        let mut more = kind != 2;
+        while more {
             let head = self.ask("fetch", id.clone());
             assert_eq!(head["code"], 0, "{head}");
-            if head["completed"] == true {
+            more = head["completed"] == false;
+            if !more {
                 break;
             }
             let request = json!({"action": "fetch_block", "args": {"req_id": 8, "message_id": poll["message_id"]}});

@@ -150,14 +150,14 @@ impl View<'_> {
 
     fn blocks(&self, table: &Table, written: &Written) -> Vec<Block> {
         match written {
-            Written::Copied { rows, given } => self.of_rows(table, rows, vec![0..rows.len()], Some(given)),
+            Written::Copied { rows, given } => self.of_rows(table, rows, std::iter::once(0..rows.len()), Some(given)),
             Written::Between(from, to) => {
                 let range = table.rows.range(i128::from(*from), i128::from(*to) + 1);
-                self.of_rows(table, &table.rows, vec![range], None)
+                self.of_rows(table, &table.rows, std::iter::once(range), None)
             }
             Written::At(times) => {
                 let range = |time: &i64| table.rows.range(i128::from(*time), i128::from(*time) + 1);
-                self.of_rows(table, &table.rows, times.iter().map(range).collect(), None)
+                self.of_rows(table, &table.rows, times.iter().map(range), None)
             }
         }
     }
@@ -166,14 +166,14 @@ impl View<'_> {
     pub fn present(&self, table: &Table) -> Vec<Block> {
         let starts = (0..table.rows.len()).step_by(ENOUGH_ROWS);
         let pieces = starts.map(|from| from..(from + ENOUGH_ROWS).min(table.rows.len()));
-        pieces.flat_map(|piece| self.of_rows(table, &table.rows, vec![piece], None)).collect()
+        pieces.flat_map(|piece| self.of_rows(table, &table.rows, std::iter::once(piece), None)).collect()
     }
 
     fn of_rows(
         &self,
         table: &Table,
         rows: &Arc<Rows>,
-        ranges: Vec<Range<usize>>,
+        ranges: impl Iterator<Item = Range<usize>>,
         given: Option<&Arc<[bool]>>,
     ) -> Vec<Block> {
         if self.topic.carries == Carries::Meta || !topic::concerns(self.topic, table) {
@@ -181,12 +181,9 @@ impl View<'_> {
         }
         if let Reads::Query(select) = &self.topic.reads {
             let query = |range| topic::query(self.engine, self.store, self.database, select, table, rows, range);
-            return ranges
-                .into_iter()
-                .filter_map(query)
-                .flat_map(|(fields, chunks)| queried(&fields, chunks))
-                .collect();
+            return ranges.filter_map(query).flat_map(|(fields, chunks)| queried(&fields, chunks)).collect();
         }
+        let ranges: Vec<Range<usize>> = ranges.collect();
         if ranges.iter().all(Range::is_empty)
             || !topic::meets(self.engine, self.store, self.database, self.topic, table)
         {

@@ -175,7 +175,7 @@ impl Out {
 
 /// A flag of a column in a schema; the second part of a composite key has its own.
 fn flag(field: &Field, at_start: bool) -> u8 {
-    u8::from(at_start) * SUMS | if field.key { KEY } else { 0 }
+    (u8::from(at_start) * SUMS) | if field.key { KEY } else { 0 }
 }
 
 fn create_stable(out: &mut Out, stable: &Stable, original: Option<&[u8]>) {
