@@ -233,7 +233,6 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Handshaking<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use testkit::proptest;
     use testkit::proptest::collection::vec;
     use testkit::proptest::prelude::*;
 

@@ -356,7 +356,7 @@ mod tests {
         let step = [1, 1000, 60_000][random() as usize % 3];
         let mut at = start;
         let time = |r: u64| {
-            at += if r % 8 == 0 { (r >> 8) as i64 % 5000 - 2500 } else { step };
+            at += if r.is_multiple_of(8) { (r >> 8) as i64 % 5000 - 2500 } else { step };
             at
         };
         column!("time", Role::Time, TimestampMillisecondArray, time);
@@ -378,24 +378,24 @@ mod tests {
             f64::INFINITY,
             f64::NEG_INFINITY,
             1e300,
-            -9.223372036854775808e18,
-            9.223372036854775808e18,
+            -9.223_372_036_854_776e18,
+            9.223_372_036_854_776e18,
             1.7e38,
             5e-324,
         ];
-        column!("f32", Role::Field, Float32Array, |r: u64| if r % 2 == 0 {
+        column!("f32", Role::Field, Float32Array, |r: u64| if r.is_multiple_of(2) {
             f32::from_bits((r >> 9) as u32)
         } else {
             floats[(r >> 8) as usize % floats.len()] as f32
         });
-        column!("f64", Role::Field, Float64Array, |r: u64| if r % 2 == 0 {
+        column!("f64", Role::Field, Float64Array, |r: u64| if r.is_multiple_of(2) {
             f64::from_bits(r)
         } else {
             floats[(r >> 8) as usize % floats.len()]
         });
         column!("f", Role::Field, Float64Array, |r: u64| (r % 100_000) as f64 / 100.0);
         column!("ts", Role::Field, TimestampSecondArray, |r: u64| r as i64);
-        column!("ok", Role::Field, BooleanArray, |r: u64| r % 2 == 0);
+        column!("ok", Role::Field, BooleanArray, |r: u64| r.is_multiple_of(2));
         column!("s", Role::Field, StringArray, |r: u64| texts[r as usize % 4]);
         column!("d", Role::Field, Decimal128Array, |r: u64| i128::from(r as i64));
         column!("x", Role::Field, BinaryArray, |r: u64| texts[r as usize % 4].as_bytes());
