@@ -88,5 +88,6 @@ simulate() {
   ts-sim "$@" --quiet --ready-file "$scratch/$name.url" >/dev/null 2>"$scratch/$name.log" <&0 &
   pids+=($!)
   wait_for "$scratch/$name.url" 600 "${pids[-1]}" || die 70 "the simulator $name does not start: $(tail -n 3 "$scratch/$name.log")"
+  # shellcheck disable=SC2034 # the caller uses it
   url=$(cat "$scratch/$name.url")
 }

@@ -33,7 +33,8 @@ simulate tdengine tdengine --load "db.sensors=$scratch/data.csv"
 export TS_SOURCE_URL=tdengine://root@${url#http://}/db TS_SOURCE_PASSWORD=taosdata
 under "td-dump to csv" td-dump --table sensors
 under "td-dump to arrow" td-dump --table sensors -t arrow
-kill "${pids[-1]}" && wait "${pids[-1]}" 2>/dev/null || true # its memory is needed for the rest
+kill "${pids[-1]}" 2>/dev/null || true # its memory is needed for the rest
+wait "${pids[-1]}" 2>/dev/null || true
 ts-convert --quiet -t parquet "$scratch/data.csv" -o "$scratch/data.parquet"
 rm "$scratch/data.csv"
 under "lp-encode parquet" lp-encode --measurement sensors "$scratch/data.parquet"
