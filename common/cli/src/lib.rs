@@ -8,6 +8,7 @@ pub mod args;
 mod generate;
 pub mod input;
 mod log;
+mod memory;
 pub mod output;
 mod progress;
 pub mod rejects;
@@ -26,6 +27,7 @@ use std::process::ExitCode;
 
 /// Parses the command line, runs the tool, prints error and summary, and gives the exit code.
 pub fn main<A: clap::Args>(tool: &'static Tool, run: fn(A, &Run) -> Result<()>) -> ExitCode {
+    memory::bound_arenas();
     ExitCode::from(main_from(tool, run, std::env::args_os().collect()))
 }
 
