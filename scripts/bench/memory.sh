@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
-# memory.sh [--rows SMALL LARGE] [--within MIB] [--save]: peak resident memory of every path on two sizes of the data set `sensors`, and of
+# memory.sh [--rows SMALL LARGE] [--within MIB] [--text MIB] [--save]: peak resident memory of every path on two sizes of the data set `sensors`, and of
 # the Parquet paths on a table of 60 columns with NULLs.
 #
-# Text paths: at most 32 MiB, and the two sizes within 2 MiB (--within) of each other. Parquet paths: at most 64 MiB on
+# Text paths: at most 32 MiB (--text), and the two sizes within 2 MiB (--within) of each other. Parquet paths: at most 64 MiB on
 # `sensors`, 128 MiB on 60 columns. Else it ends with 1. With --save the figures go to scripts/bench/runs/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 
-small=1000000 large=10000000 within=2 save=false
+small=1000000 large=10000000 within=2 text_limit=32 save=false
 while [ $# -gt 0 ]; do
   case $1 in
     --rows) small=${2:?} large=${3:?}; shift 3 ;;
     --within) within=${2:?}; shift 2 ;;
+    --text) text_limit=${2:?}; shift 2 ;;
     --save) save=true; shift ;;
-    *) die 2 "usage: memory.sh [--rows SMALL LARGE] [--within MIB] [--save]" ;;
+    *) die 2 "usage: memory.sh [--rows SMALL LARGE] [--within MIB] [--text MIB] [--save]" ;;
   esac
 done
 tools_on_path
@@ -121,7 +122,7 @@ row() {
 report() {
   local name
   echo "path small_mib large_mib difference limit_mib verdict"
-  for name in "${text[@]}"; do row "$name" "${peaks[$name,$small]}" "${peaks[$name,$large]}" 32 "$within"; done
+  for name in "${text[@]}"; do row "$name" "${peaks[$name,$small]}" "${peaks[$name,$large]}" "$text_limit" "$within"; done
   # Row groups fill with the first rows: a small input may not fill one.
   for name in "${parquet[@]}"; do row "$name" "${peaks[$name,$small]}" "${peaks[$name,$large]}" 64 64; done
   for name in "${wide[@]}"; do row "$name" "${peaks[$name,$columns]}" "${peaks[$name,$columns]}" 128 0; done
