@@ -150,6 +150,15 @@ impl<'a> Cells<'a> {
     }
 }
 
+/// Is this the dictionary that was prepared before: the very same memory, so that nothing need be compared?
+pub(crate) fn same_texts(known: Option<&StringArray>, texts: &StringArray) -> bool {
+    known.is_some_and(|known| {
+        known.len() == texts.len()
+            && known.values().ptr_eq(texts.values())
+            && known.offsets().inner().ptr_eq(texts.offsets().inner())
+    })
+}
+
 fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }

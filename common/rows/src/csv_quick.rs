@@ -2,7 +2,7 @@
 //! quoted once per dictionary. It writes what [`crate::csv_write`] writes cell by cell; a row that does not fit on a page
 //! is left to it.
 
-use crate::cells::{Cell, Cells, Values};
+use crate::cells::{Cell, Cells, Values, same_texts};
 use crate::csv_write::quote_if_needed;
 use crate::instant::{Printer, Stamps};
 use crate::pen::{Page, Pen, page};
@@ -144,12 +144,7 @@ impl Column {
 impl Quoted {
     /// Quotes the texts of a dictionary, unless it is the one of the batch before.
     fn prepare(&mut self, texts: &StringArray, delimiter: u8) {
-        let same = self.of.as_ref().is_some_and(|known| {
-            known.len() == texts.len()
-                && known.values().ptr_eq(texts.values())
-                && known.offsets().inner().ptr_eq(texts.offsets().inner())
-        });
-        if same {
+        if same_texts(self.of.as_ref(), texts) {
             return;
         }
         self.bytes.clear();

@@ -7,7 +7,8 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 
 /// Powers of ten that a double holds exactly.
 static TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
-static WHOLE_TENS: [u64; 16] = {
+/// Powers of ten that 64 bits hold; of 16, so that four bits are an index without a check.
+pub(crate) static WHOLE_TENS: [u64; 16] = {
     let mut tens = [1; 16];
     let mut i = 1;
     while i < 16 {

@@ -1,6 +1,7 @@
 //! Floats as the shortest text that reads back to the same value, exactly as `zmij` spells it (`54.0`, `1e-7`), but
 //! faster for what measurements mostly are: few decimals, the same number of them all down a column.
 
+use crate::eight_digits::WHOLE_TENS;
 use crate::pen::Pen;
 
 /// What a column's floats looked like so far.
@@ -24,15 +25,6 @@ impl Default for Decimals {
 const MOST: u8 = 8;
 /// Powers of ten; of 16, so that four bits are an index without a check.
 static TENS: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e8, 1e8, 1e8, 1e8, 1e8, 1e8, 1e8];
-static WHOLE_TENS: [u64; 16] = {
-    let mut tens = [1; 16];
-    let mut i = 1;
-    while i < 16 {
-        tens[i] = tens[i - 1] * 10;
-        i += 1;
-    }
-    tens
-};
 /// Added to a double below it, it leaves the nearest whole number in the lowest bits.
 const ROUND: f64 = (1u64 << 52) as f64;
 

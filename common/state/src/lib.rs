@@ -12,6 +12,7 @@ mod lock;
 pub mod plan;
 mod receipt;
 mod survey;
+mod time;
 
 pub use directory::{Directory, Status};
 pub use failure::Failure;
@@ -20,3 +21,4 @@ pub use lock::{Holder, Lock};
 pub use plan::{Plan, Split};
 pub use receipt::{Receipt, Stage};
 pub use survey::Survey;
+pub use time::now;

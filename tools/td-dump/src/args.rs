@@ -30,10 +30,10 @@ pub struct Args {
     #[arg(long = "where", value_name = "SQL")]
     pub condition: Option<String>,
     /// Rows from this instant on: RFC 3339, a date, or an integer with its unit (1704067200000ms)
-    #[arg(long, value_name = "TIME", value_parser = instant, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, allow_hyphen_values = true)]
     pub since: Option<Nanos>,
     /// Rows before this instant (default: after the newest row at the start)
-    #[arg(long, value_name = "TIME", value_parser = instant, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, allow_hyphen_values = true)]
     pub until: Option<Nanos>,
     /// Read in parts: time:1h (s m h d w); table (thin sub-tables together, large ones in windows) or table:100 (so many
     /// in a part); tag:NAME
@@ -143,10 +143,6 @@ impl FromStr for Split {
             _ => Err(bad("no such way to split")),
         }
     }
-}
-
-fn instant(text: &str) -> std::result::Result<Nanos, String> {
-    parse_instant(text).map_err(|error| error.to_string())
 }
 
 impl Args {

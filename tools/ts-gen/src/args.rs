@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
     /// The first instant
-    #[arg(long, value_name = "INSTANT", default_value = "2024-01-01T00:00:00Z", value_parser = instant)]
+    #[arg(long, value_name = "INSTANT", default_value = "2024-01-01T00:00:00Z", value_parser = parse_instant)]
     pub start: Nanos,
     /// Time between two rows of a sub-table
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
@@ -61,10 +61,6 @@ pub enum Dataset {
     Keyed,
     /// A JSON tag
     Json,
-}
-
-fn instant(text: &str) -> std::result::Result<Nanos, String> {
-    parse_instant(text).map_err(|error| error.to_string())
 }
 
 fn unit(text: &str) -> std::result::Result<Unit, String> {

@@ -14,10 +14,10 @@ pub struct Args {
     #[arg(long, value_name = "NAME")]
     pub table: Vec<String>,
     /// From this instant on: RFC 3339, a date, or an integer with its unit (default: the first row's window)
-    #[arg(long, value_name = "TIME", value_parser = instant, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, allow_hyphen_values = true)]
     pub since: Option<Nanos>,
     /// Before this instant (default: after the newest row)
-    #[arg(long, value_name = "TIME", value_parser = instant, allow_hyphen_values = true)]
+    #[arg(long, value_name = "TIME", value_parser = parse_instant, allow_hyphen_values = true)]
     pub until: Option<Nanos>,
     /// Width of a window, aligned to the epoch (s m h d); auto: as wide as --rows-per-split allows
     #[arg(long, value_name = "DURATION|auto", default_value = "auto", value_parser = Width::from_str)]
@@ -95,10 +95,6 @@ impl std::fmt::Display for Width {
             Width::Fixed(width) => write!(f, "{}ns", width.as_nanos()),
         }
     }
-}
-
-fn instant(text: &str) -> std::result::Result<Nanos, String> {
-    parse_instant(text).map_err(|error| error.to_string())
 }
 
 impl Args {

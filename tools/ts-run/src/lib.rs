@@ -6,13 +6,12 @@ mod pipeline;
 
 pub use args::Args;
 
-use chrono::{SecondsFormat, Utc};
 use cli::{Run, Tool};
 use fault::{Error, Kind, Result};
 use judge::{Account, Refusal};
 use net::retry::{Backoff, Policy, sleep};
 use pipeline::Attempt;
-use state::{Directory, Failure, Holder, Receipt, Split};
+use state::{Directory, Failure, Holder, Receipt, Split, now};
 use std::path::Path;
 use std::time::Duration;
 
@@ -184,8 +183,4 @@ impl Work<'_> {
 
 fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

@@ -7,10 +7,9 @@ mod report;
 pub use args::Args;
 
 use args::{Command, Retry, Skip, State};
-use chrono::{SecondsFormat, Utc};
 use cli::{Run, Tool, stdout};
 use fault::{Error, Result};
-use state::{Directory, Plan, Split, Status, Survey};
+use state::{Directory, Plan, Split, Status, Survey, now};
 
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
@@ -119,8 +118,4 @@ fn skip(args: &Skip, run: &Run) -> Result<()> {
         run.counter("splits").add(1);
     }
     Ok(())
-}
-
-fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Secs, true)
 }

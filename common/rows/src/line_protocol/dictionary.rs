@@ -4,6 +4,7 @@ use super::cell;
 use super::encode::Why;
 use super::options::{EmptyTag, EncodeOptions};
 use super::repair::{Repair, RepairSet};
+use crate::cells::same_texts;
 use crate::pen::Pen;
 use arrow_array::{Array, StringArray};
 use lp::Element;
@@ -21,12 +22,7 @@ pub(super) struct Rendered {
 impl Rendered {
     /// Escapes the texts of a dictionary, unless it is the one of the batch before.
     pub fn prepare(&mut self, prefix: &[u8], texts: &StringArray, options: &EncodeOptions) {
-        let same = self.of.as_ref().is_some_and(|known| {
-            known.len() == texts.len()
-                && known.values().ptr_eq(texts.values())
-                && known.offsets().inner().ptr_eq(texts.offsets().inner())
-        });
-        if same {
+        if same_texts(self.of.as_ref(), texts) {
             return;
         }
         self.bytes.clear();

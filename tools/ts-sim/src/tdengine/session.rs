@@ -434,11 +434,11 @@ impl Session {
     }
 
     fn error(&self, action: &str, req_id: u64, code: u32, message: &str) -> Answer {
-        self.error_with(action, req_id, code, message, json!({}))
+        self.answer(action, req_id, code, message, json!({}))
     }
 
-    /// An error whose reply carries more than others.
-    fn error_with(&self, action: &str, req_id: u64, code: u32, message: &str, more: Json) -> Answer {
+    /// A message of JSON; `more` stands behind what every reply has.
+    fn answer(&self, action: &str, req_id: u64, code: u32, message: &str, more: Json) -> Answer {
         let mut reply =
             json!({"code": code, "message": message, "action": action, "req_id": req_id, "timing": self.timing()});
         if let (Some(reply), Json::Object(more)) = (reply.as_object_mut(), more) {
@@ -454,17 +454,7 @@ impl Session {
     }
 
     fn reply(&self, action: &str, req_id: u64, more: Json) -> Answer {
-        let mut reply = json!({"code": 0, "message": "", "action": action, "req_id": req_id, "timing": self.timing()});
-        if let (Some(reply), Json::Object(more)) = (reply.as_object_mut(), more) {
-            reply.extend(more);
-        }
-        Answer {
-            message: Some(Message::text(reply.to_string())),
-            block: Bytes::new(),
-            effect: Effect::None,
-            action: action.into(),
-            code: 0,
-        }
+        self.answer(action, req_id, 0, "", more)
     }
 }
 

@@ -181,7 +181,7 @@ impl Session {
             Err(Failure::Sql(error)) => (error.code & 0xffff, error.message),
             Err(Failure::Adapter(message)) => (0xffff, message),
         };
-        self.error_with(action, req_id, code, &message, json!({"stmt_id": id}))
+        self.answer(action, req_id, code, &message, json!({"stmt_id": id}))
     }
 
     /// Hands over what a query gave, to be fetched like any other result.
