@@ -17,10 +17,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-import time
 
 import taosrest
 import taosws
+
+from vendor_sim import Sim
 
 UNITS = {"ms": 10**3, "us": 10**6, "ns": 10**9}
 NULL = None
@@ -175,28 +176,6 @@ def compare(what, table, rows, rest):
     for line in wrong[:5]:
         print("  " + line)
     return not wrong
-
-
-class Sim:
-    def __init__(self, binaries, directory, arguments):
-        ready = os.path.join(directory, "ready")
-        command = [os.path.join(binaries, "ts-sim"), "tdengine", "--ready-file", ready, *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            if os.path.exists(ready):
-                break
-            if self.process.poll() is not None:
-                sys.exit(f"ts-sim ended with {self.process.returncode}: {' '.join(command)}")
-            time.sleep(0.1)
-        self.url = open(ready).read().strip()
-        os.remove(ready)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
 
 
 def by_websocket(url, sql):

@@ -8,39 +8,24 @@ import hashlib
 import json
 import os
 import struct
-import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
+
+from vendor_sim import Sim
 
 SETUP = "".join(f"create database {name} precision '{unit}'\n" for name, unit in (("sml", "ns"), ("sml_ms", "ms")))
 BASE = 1_700_000_000  # 2023-11-14T22:13:20Z
 
 
-class Sim:
+class Server(Sim):
+    """With the databases that are written to."""
+
     def __init__(self, binaries, directory, version):
-        ready, setup = os.path.join(directory, "ready"), os.path.join(directory, "setup.sql")
+        setup = os.path.join(directory, "setup.sql")
         with open(setup, "w") as out:
             out.write(SETUP)
-        command = [os.path.join(binaries, "ts-sim"), "tdengine", "--ready-file", ready, "--sql", setup]
-        command += ["--server-version", version]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            if os.path.exists(ready):
-                break
-            if self.process.poll() is not None:
-                sys.exit(f"ts-sim ended with {self.process.returncode}: {' '.join(command)}")
-            time.sleep(0.1)
-        self.url = open(ready).read().strip()
-        os.remove(ready)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        super().__init__(binaries, directory, ["--sql", setup, "--server-version", version])
 
     def rows(self, sql):
         """Over REST, without any client."""
@@ -206,7 +191,7 @@ def main():
     good = True
     with tempfile.TemporaryDirectory() as directory:
         for version in ("3.3.6.0", "3.3.1.0"):
-            with Sim(binaries, directory, version) as sim:
+            with Server(binaries, directory, version) as sim:
                 checks = by_taosws(sim) if which == "taosws" else by_influxdb(sim)
                 good &= checks.report(f"schemaless {which} {version}")
     return 0 if good else 1
