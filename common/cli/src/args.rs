@@ -18,6 +18,9 @@ pub struct Common {
     /// Write the summary as JSON to this file too (atomically)
     #[arg(long, value_name = "PATH", global = true)]
     pub summary_file: Option<PathBuf>,
+    /// Write metrics for Prometheus to this file, every 2 seconds and at the end (atomically)
+    #[arg(long, value_name = "PATH", global = true, hide_short_help = true)]
+    pub metrics_file: Option<PathBuf>,
     /// Say more on stderr; twice: requests and replies
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,

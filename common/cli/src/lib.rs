@@ -5,10 +5,13 @@
 //! `fault::Result<()>`. Only this crate prints errors and ends the process.
 
 pub mod args;
+pub mod exposition;
 mod generate;
 pub mod input;
+mod latency;
 mod log;
 mod memory;
+mod metrics;
 pub mod output;
 mod progress;
 pub mod rejects;
@@ -17,6 +20,7 @@ mod signals;
 pub mod stdout;
 mod tool;
 
+pub use latency::Latency;
 pub use run::{Counter, Run, Stop};
 pub use tool::{Stage, Tool};
 
@@ -49,14 +53,16 @@ fn main_from<A: clap::Args>(tool: &'static Tool, run: fn(A, &Run) -> Result<()>,
     signals::watch_runner(&context);
     install_panic_hook(tool.name);
     stdout::enlarge_pipes();
-    // A bad path for the summary must fail in the first second, not after the migration.
-    let outcome = match context.check_summary_file() {
+    // A bad path for the summary or the metrics must fail in the first second, not after the migration.
+    let outcome = match context.check_summary_file().and_then(|()| context.open_metrics(&common)) {
         Err(error) => Err(error),
         Ok(()) => {
             let ticker = progress::Ticker::start(&context, common.progress);
+            let metrics = metrics::Writer::start(&context);
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(own, &context)))
                 .unwrap_or_else(|_| Err(Error::new(Kind::Bug, "the tool panicked")));
             ticker.stop();
+            metrics.stop();
             outcome
         }
     };

@@ -1,13 +1,15 @@
 //! The context of one run: counters for the summary, messages, the stop flag.
 
 use crate::args::{Common, LogFormat};
+use crate::latency::Latency;
 use crate::log::Log;
+use crate::metrics::Metrics;
 use crate::tool::Stage;
 use fault::{Error, Kind, Result};
 use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 /// A number that the summary prints. Cheap to clone into threads; add per batch, not per row.
@@ -70,6 +72,10 @@ struct Inner {
     summary_file: Option<PathBuf>,
     counters: Mutex<Vec<(&'static str, Counter)>>,
     notes: Mutex<Vec<(&'static str, String)>>,
+    /// Numbers of the moment, for the metrics only.
+    gauges: Mutex<Vec<(&'static str, Counter)>>,
+    latency: Latency,
+    metrics: OnceLock<Metrics>,
     total_rows: Counter,
     finished: AtomicBool,
 }
@@ -89,6 +95,9 @@ impl Run {
                 summary_file: common.summary_file.clone(),
                 counters: Mutex::new(STANDARD.iter().map(|key| (*key, Counter::default())).collect()),
                 notes: Mutex::default(),
+                gauges: Mutex::default(),
+                latency: Latency::default(),
+                metrics: OnceLock::new(),
                 total_rows: Counter::default(),
                 finished: AtomicBool::new(false),
             }),
@@ -101,6 +110,7 @@ impl Run {
             progress: crate::args::When::Never,
             log_format: LogFormat::Text,
             summary_file: None,
+            metrics_file: None,
             verbose: 0,
             quiet: true,
             generate: None,
@@ -115,12 +125,43 @@ impl Run {
 
     /// The counter of this summary key; made on first use. `rows`, `bytes`, `retries` and `rejected` always exist.
     pub fn counter(&self, key: &'static str) -> Counter {
-        let mut counters = lock(&self.inner.counters);
-        if let Some((_, counter)) = counters.iter().find(|(name, _)| *name == key) {
-            return counter.clone();
+        named(&mut lock(&self.inner.counters), key)
+    }
+
+    /// A number of the moment, made on first use: it stands in the metrics, not in the summary.
+    pub fn gauge(&self, key: &'static str) -> Counter {
+        named(&mut lock(&self.inner.gauges), key)
+    }
+
+    /// How long this run's requests take, for the metrics.
+    pub fn latency(&self) -> Latency {
+        self.inner.latency.clone()
+    }
+
+    /// Every counter and gauge as it is now.
+    pub(crate) fn numbers(&self) -> Vec<(&'static str, u64)> {
+        let read = |all: &Mutex<Vec<(&'static str, Counter)>>| -> Vec<(&'static str, u64)> {
+            lock(all).iter().map(|(key, counter)| (*key, counter.get())).collect()
+        };
+        let mut numbers = read(&self.inner.counters);
+        numbers.extend(read(&self.inner.gauges));
+        numbers
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        self.inner.stage
+    }
+
+    /// Opens what `--metrics-file` and `TS_METRICS_DIR` ask for.
+    pub(crate) fn open_metrics(&self, common: &Common) -> Result<()> {
+        if let Some(metrics) = Metrics::open(common, self.inner.stage, self)? {
+            let _ = self.inner.metrics.set(metrics);
         }
-        counters.push((key, Counter::default()));
-        counters[counters.len() - 1].1.clone()
+        Ok(())
+    }
+
+    pub(crate) fn metrics(&self) -> Option<&Metrics> {
+        self.inner.metrics.get()
     }
 
     /// A text in the summary (`verdict=equal`). The last value wins.
@@ -200,6 +241,9 @@ impl Run {
             self.inner.log.error(&error);
             kind = kind.or(Some(error.kind()));
         }
+        if let Some(metrics) = self.metrics() {
+            metrics.write(self, Some(kind.map_or(0, Kind::code)));
+        }
         self.inner.log.summary(&self.text_summary(kind), &self.json_summary(kind));
         kind.map_or(0, Kind::code)
     }
@@ -253,6 +297,16 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// The counter of this name; made if it is not there.
+fn named(all: &mut Vec<(&'static str, Counter)>, key: &'static str) -> Counter {
+    if let Some((_, counter)) = all.iter().find(|(name, _)| *name == key) {
+        return counter.clone();
+    }
+    let counter = Counter::default();
+    all.push((key, counter.clone()));
+    counter
 }
 
 /// A panic in another thread must not take the summary with it.

@@ -74,6 +74,12 @@ impl Tool {
             "TS_END_MARK=1"
         );
         let _ = writeln!(text, "  {:<20} write the summary as JSON into this directory too", "TS_RECEIPT_DIR");
+        let _ = writeln!(
+            text,
+            "  {:<20} write metrics for Prometheus into this directory, a file for each tool of a pipeline",
+            "TS_METRICS_DIR"
+        );
+        let _ = writeln!(text, "  {:<20} the label `migration` in the metrics", "TS_MIGRATION");
         text.push_str("\nEXIT CODES\n    0  done, every row\n");
         for kind in Kind::ALL {
             let _ = writeln!(text, "  {:>3}  {}", kind.code(), kind.meaning());

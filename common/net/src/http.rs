@@ -7,7 +7,7 @@
 use crate::http_body::{Progress, Reading, Sending};
 use crate::runtime::{runtime, wait};
 use crate::tls::Tls;
-use crate::{Bytes, Failure, Side, Stop};
+use crate::{Bytes, Failure, Side, Stop, Timing};
 use fault::{Error, Result, Secret};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
@@ -32,6 +32,8 @@ pub struct Options {
     pub stop: Stop,
     /// Ask for compressed replies and undo the compression.
     pub gzip_replies: bool,
+    /// Hears how long replies take.
+    pub timing: Timing,
 }
 
 impl Options {
@@ -44,6 +46,7 @@ impl Options {
             side,
             stop: Stop::default(),
             gzip_replies: false,
+            timing: Timing::default(),
         }
     }
 }
@@ -180,6 +183,7 @@ impl Client {
         let response = wait(future, self.options.timeout, alive, &self.options.stop, "waiting for a reply")
             .map_err(|failure| failure.context(&self.name))?
             .map_err(|error| Failure::before_reply(&error, progress.sent_all()).context(&self.name))?;
+        self.options.timing.tell(started);
         let headers = response.headers().clone();
         let gzip = headers.get(reqwest::header::CONTENT_ENCODING).is_some_and(|value| value == "gzip");
         let reading = Reading {

@@ -54,6 +54,29 @@ impl Stop {
     }
 }
 
+/// Told of every reply how long it took to come, from the request to its head; called by several threads.
+#[derive(Clone, Default)]
+pub struct Timing(Option<Arc<dyn Fn(std::time::Duration) + Send + Sync>>);
+
+impl Timing {
+    /// Tells `hear`.
+    pub fn new(hear: impl Fn(std::time::Duration) + Send + Sync + 'static) -> Timing {
+        Timing(Some(Arc::new(hear)))
+    }
+
+    pub(crate) fn tell(&self, since: std::time::Instant) {
+        if let Some(hear) = &self.0 {
+            hear(since.elapsed());
+        }
+    }
+}
+
+impl std::fmt::Debug for Timing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Timing({})", self.0.is_some())
+    }
+}
+
 impl std::fmt::Debug for Stop {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Stop({})", self.is_raised())

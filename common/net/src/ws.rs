@@ -8,10 +8,10 @@ use crate::failure::chain;
 use crate::http::Options;
 use crate::runtime::{runtime, wait};
 use crate::ws_frame::{Handshaking, Item, Reader, masked};
-use crate::{Bytes, Failure, What};
+use crate::{Bytes, Failure, Timing, What};
 use fault::Secret;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
@@ -33,6 +33,8 @@ const LARGEST: usize = 512 << 20;
 type Wire = MaybeTlsStream<TcpStream>;
 /// Where requests and pongs are written, whole frames at a time.
 type Sink = Arc<Mutex<WriteHalf<Wire>>>;
+/// When the oldest request that has no reply yet was sent.
+type Asked = Arc<std::sync::Mutex<Option<Instant>>>;
 
 /// A message, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ pub struct Socket {
     sink: Sink,
     reader: AbortHandle,
     incoming: Receiver<Result<Message, Failure>>,
+    asked: Asked,
 }
 
 /// Connects to `url` (`ws://host:port/path`; a query may hold a token and is never shown).
@@ -93,8 +96,10 @@ pub fn connect(url: &str, headers: &[(&'static str, Secret)], options: &Options)
     let sink = Arc::new(Mutex::new(sink));
     let (frames, incoming) = sync_channel(QUEUE);
     let runtime = runtime()?;
-    let reader = runtime.spawn(read(Reader::new(source, head, LARGEST), frames, sink.clone())).abort_handle();
-    Ok(Socket { name, options: options.clone(), sink, reader, incoming })
+    let asked = Asked::default();
+    let hear = (asked.clone(), options.timing.clone());
+    let reader = runtime.spawn(read(Reader::new(source, head, LARGEST), frames, sink.clone(), hear)).abort_handle();
+    Ok(Socket { name, options: options.clone(), sink, reader, incoming, asked })
 }
 
 fn refused(error: &tungstenite::Error) -> Failure {
@@ -113,7 +118,12 @@ fn refused(error: &tungstenite::Error) -> Failure {
 }
 
 /// Reads until the end. Never waits for the caller.
-async fn read(mut source: Reader<ReadHalf<Wire>>, frames: SyncSender<Result<Message, Failure>>, sink: Sink) {
+async fn read(
+    mut source: Reader<ReadHalf<Wire>>,
+    frames: SyncSender<Result<Message, Failure>>,
+    sink: Sink,
+    (asked, timing): (Asked, Timing),
+) {
     loop {
         let item = match source.next().await {
             Ok(Some(Item::Binary(bytes))) => Ok(Message::Binary(bytes)),
@@ -139,6 +149,9 @@ async fn read(mut source: Reader<ReadHalf<Wire>>, frames: SyncSender<Result<Mess
             Ok(None) => Err(Failure::new(What::ReplyCut, "the server closed the connection")),
         };
         let ended = item.is_err();
+        if !ended && let Some(since) = asked.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            timing.tell(since);
+        }
         match frames.try_send(item) {
             Ok(()) if !ended => {}
             // A full queue: its sender is dropped here, and the caller sees the end after the frames it has.
@@ -190,6 +203,7 @@ impl Socket {
             sink.flush().await
         };
         let started = Instant::now();
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(started);
         wait(sending, self.options.timeout, || started, &self.options.stop, "sending")
             .and_then(|sent| {
                 sent.map_err(|error: std::io::Error| {

@@ -16,6 +16,7 @@ pub mod http;
 pub mod influx;
 mod influx_source;
 mod process;
+pub mod prometheus;
 pub mod readme;
 mod sim;
 pub mod table;

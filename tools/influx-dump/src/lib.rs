@@ -51,12 +51,14 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let sink = Sink::open(&args, &plan, run)?;
     let stop = run.stop();
     let asked = net::Stop::new(move || stop.is_raised());
+    let latency = run.latency();
     let options = net::http::Options {
         connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
         stop: asked,
         gzip_replies: !plan.target.endpoint.is_loopback(),
+        timing: net::Timing::new(move |time| latency.add(time)),
         ..net::http::Options::new(Side::Source)
     };
     let client = Client::new(plan.target.clone(), options)?;

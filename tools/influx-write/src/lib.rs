@@ -103,10 +103,12 @@ fn open(args: &Args, plan: &Plan, unit: Unit, shared: &Arc<Shared>, run: &Run) -
     if args.dry_run {
         return Ok(None);
     }
+    let latency = run.latency();
     let options = Options {
         connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
+        timing: net::Timing::new(move |time| latency.add(time)),
         ..Options::new(Side::Target)
     };
     let client = Client::new(plan.target.clone(), options)?;

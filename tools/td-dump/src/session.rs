@@ -26,13 +26,14 @@ impl Connector {
     pub fn new(args: &Args, run: &Run) -> Result<Connector> {
         let endpoint = args.source.endpoint()?;
         let abandoned = Arc::new(AtomicBool::new(false));
-        let (stop, given_up) = (run.stop(), abandoned.clone());
+        let (stop, given_up, latency) = (run.stop(), abandoned.clone(), run.latency());
         let options = Options {
             connect_timeout: args.connect_timeout.unwrap_or(args.retry.timeout),
             timeout: args.retry.timeout,
             tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
             stop: net::Stop::new(move || stop.is_raised() || given_up.load(Ordering::Relaxed)),
             gzip_replies: args.compress,
+            timing: net::Timing::new(move |time| latency.add(time)),
             ..Options::new(Side::Source)
         };
         let mut config = Config::new(&endpoint.url, endpoint.password, endpoint.token, options)?;
