@@ -89,6 +89,8 @@ pub struct EndMarkReader<R> {
     at: usize,
     block: Vec<u8>,
     required: bool,
+    /// A last line without a line end is an error.
+    line_ends: bool,
     end: bool,
     mark: Option<Mark>,
     name: String,
@@ -104,10 +106,18 @@ impl<R: Read> EndMarkReader<R> {
             at: 0,
             block: Vec::new(),
             required,
+            line_ends: false,
             end: false,
             mark: None,
             name: name.to_owned(),
         }
+    }
+
+    /// A last line without a line end is [`Kind::Incomplete`] and is not handed on whole: for line protocol, where a line
+    /// that was cut within its time is a good line with another time.
+    pub fn with_line_ends(mut self) -> Self {
+        self.line_ends = true;
+        self
     }
 
     /// The mark, once the end was reached and one was there.
@@ -150,6 +160,10 @@ impl<R: Read> EndMarkReader<R> {
             }
             None if self.required => {
                 let what = "the end mark is missing: the input was cut, or its writer did not run with --end-mark";
+                return Err(Error::new(Kind::Incomplete, format!("{}: {what}", self.name)).into());
+            }
+            None if self.line_ends && held.last().is_some_and(|last| *last != b'\n') => {
+                let what = "the last line has no line end: the input was cut (if it is whole, end it with a line end)";
                 return Err(Error::new(Kind::Incomplete, format!("{}: {what}", self.name)).into());
             }
             None => {}
@@ -263,6 +277,30 @@ mod tests {
             let cut = cut.index(bytes.len());
             prop_assert_eq!(drain(&bytes[..cut], step, size, true).unwrap_err().kind(), Kind::Incomplete);
             prop_assert_eq!(drain(&data, step, size, false).unwrap(), (data, None));
+        }
+    }
+
+    #[test]
+    fn a_last_line_without_its_end_is_not_handed_on() {
+        for lines in ["m v=1 1704067200000000000", "m v=1 1\nm v=2 2", &"x".repeat(5000)] {
+            for step in [1, 100, 10_000] {
+                let mut reader = EndMarkReader::new(lines.as_bytes().take(10_000), "x", false).with_line_ends();
+                let (mut out, mut buffer) = (Vec::new(), vec![0; step]);
+                let error = loop {
+                    match reader.read(&mut buffer) {
+                        Ok(n) => out.extend_from_slice(&buffer[..n]),
+                        Err(error) => break Error::io("x", error),
+                    }
+                };
+                assert_eq!(error.kind(), Kind::Incomplete, "{error}");
+                assert!(out.len() < lines.len() && lines.as_bytes().starts_with(&out));
+            }
+        }
+        for whole in ["", "m v=1 1\n", "\n"] {
+            let mut reader = EndMarkReader::new(whole.as_bytes(), "x", false).with_line_ends();
+            let mut out = String::new();
+            reader.read_to_string(&mut out).unwrap();
+            assert_eq!(out, whole);
         }
     }
 

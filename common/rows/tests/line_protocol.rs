@@ -154,7 +154,7 @@ proptest! {
     /// Whatever the lines are: an error, or batches; never a panic, and every line is a row or named.
     #[test]
     fn any_lines_are_survived(pieces in testkit::proptest::collection::vec(prop::sample::select(&["m,t=a f=1 1\n", "m f=1i 2\n", "m g=\"x\n", "\"", "\n", "n f=t,g=2 3\n", "m,t=\\ f=1 4\n", "m,f=1 f=2,f=3 5\r\n", "m f=1\n", "\\", "#c\n", "m f=3u,time=4 6\n"][..]), 0..25), merge in prop::option::of(0usize..4), scan: bool, widen: bool) {
-        let text = pieces.concat();
+        let text = pieces.concat() + "\n";
         let bad = Arc::new(Mutex::new(0));
         let count = bad.clone();
         let bad_rows: BadRows = Box::new(move |row: &BadRow<'_>| {
@@ -508,7 +508,7 @@ fn a_given_schema_is_obeyed() {
         "m f=1,f=2 1000000",
         "m f=1",
     ] {
-        assert_eq!(decode(line, options.clone()).err().unwrap().kind(), Kind::Malformed, "{line}");
+        assert_eq!(decode(&format!("{line}\n"), options.clone()).err().unwrap().kind(), Kind::Malformed, "{line}");
     }
 }
 

@@ -50,7 +50,7 @@ impl<R: Read + Send + 'static> Lines<R> {
     pub fn read(self, args: &Args, plan: &Plan, end_mark: bool, into: &mut impl Into) -> Result<u64> {
         let Lines { name, reader, unit } = self;
         let limits = lp::Limits::default();
-        let marked = EndMarkReader::new(reader, &name, end_mark);
+        let marked = EndMarkReader::new(reader, &name, end_mark).with_line_ends();
         let mut ahead = Ahead::start(marked, plan.dialect, limits.line)?;
         let mut checker = Checker::new(plan.dialect).precision(lp_precision(unit)).limits(limits);
         if args.allow_missing_time {

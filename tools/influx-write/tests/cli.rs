@@ -202,6 +202,7 @@ fn a_line_that_could_stop_a_server_never_leaves_the_house() {
     let directory = temp_dir();
     let mut text = lines(3).into_bytes();
     text.extend_from_slice(&crash);
+    text.push(b'\n');
     let tool = write(&sim)
         .args(["--concurrency", "1", "--max-rejects", "1"])
         .arg("--rejects")

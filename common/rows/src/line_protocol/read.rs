@@ -124,7 +124,7 @@ impl LpReader {
             };
             file.rewind().map_err(fail)?;
             let again = file.try_clone().map_err(fail)?;
-            let mut blocks = Blocks::new(EndMarkReader::new(file, name, end_mark), dialect);
+            let mut blocks = Blocks::new(EndMarkReader::new(file, name, end_mark).with_line_ends(), dialect);
             while let Some(chunk) = blocks.next_chunk().map_err(fail)? {
                 if let Chunk::Lines(mut lines) = chunk {
                     look(&mut lines, &mut survey, filter.as_deref(), usize::MAX)?;
@@ -135,7 +135,7 @@ impl LpReader {
             again.rewind().map_err(fail)?;
             input = Box::new(again);
         }
-        let mut marked = EndMarkReader::new(input, name, end_mark);
+        let mut marked = EndMarkReader::new(input, name, end_mark).with_line_ends();
         let mut head = Vec::new();
         (&mut marked).take(SAMPLE_BYTES as u64).read_to_end(&mut head).map_err(fail)?;
         let first = head.split(|b| *b == b'\n').next().unwrap_or_default();
