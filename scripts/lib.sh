@@ -52,6 +52,22 @@ read_env() {
 # without_password URL: what may be shown, and stand in a file.
 without_password() { printf '%s\n' "$1" | sed -E 's#^([a-z0-9+]+://[^/@:]*):[^/@]*@#\1@#; s#([?&](token|password|p|pass)=)[^&]*#\1#'; }
 
+# put FILE: makes stdin FILE, as a whole or not at all; ends with 7 where it cannot.
+put() {
+  if ! { cat >"$1.tmp" && mv "$1.tmp" "$1"; }; then
+    rm -f "$1.tmp"
+    die 7 "cannot write $1"
+  fi
+}
+
+# room DIR: can files be written there? False with the system's words on stderr.
+room() {
+  local probe=$1/.room.$$ code=0
+  head -c 65536 /dev/zero >"$probe" || code=7
+  rm -f "$probe" || code=7
+  return $code
+}
+
 # wait_for FILE SECONDS [PID]: until a file has a first line; false when the time is over, or the process that makes it is.
 wait_for() {
   local file=$1 end=$((SECONDS + $2)) maker=${3-$$}

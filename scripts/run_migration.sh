@@ -33,11 +33,14 @@ export CONCURRENCY=${CONCURRENCY:-2}
 tools_on_path
 
 # --- the work directory -------------------------------------------------------------------------------------------
-mkdir -p "$work"
+mkdir -p "$work" || die 7 "cannot make the work directory $work"
 # Two of them in one work directory would be in each other's way; the lock ends with this process, however it ends (what
 # it has started may need a moment to end, too).
-exec 9>>"$work/.lock"
-flock -w 2 9 || die 2 "$work: another run_migration.sh is at work here: wait for it, or end it"
+{ exec 9<>"$work/.lock"; } || die 7 "cannot write in $work"
+flock -w 2 9 ||
+  die 2 "$work: another run_migration.sh is at work here, process $(head -n 1 "$work/.lock"): wait for it, or end it"
+room "$work" || die 7 "no file can be written in $work: make room, or give the right to; then go on with --resume"
+printf '%s\n' "$$ on $(uname -n)" >"$work/.lock"
 options=$(printf '%s\n' "source=$(without_password "$TS_SOURCE_URL")" "target=$(without_password "$TS_TARGET_URL")" \
   "tables=${TABLES:-}" "since=${SINCE:-}" "until=${UNTIL:-}" "window=${WINDOW:-1d}" "plan=${PLAN_OPTIONS:-}" "encode=${ENCODE_OPTIONS:-}")
 if [ -e "$work/plan.tsv" ]; then
@@ -60,7 +63,7 @@ say "1/4 checking the source"
 "$here/check_tdengine.sh" >&2
 if [ ! -e "$work/plan.tsv" ]; then
   say "2/4 planning windows of ${WINDOW:-1d}"
-  printf '%s\n' "$options" >"$work/options"
+  printf '%s\n' "$options" | put "$work/options"
   plan_splits -o "$work/plan.tsv"
 elif [ "$mode" = incremental ] && [ "$(left "$work")" -eq 0 ]; then
   say "2/4 planning the next round"

@@ -28,31 +28,83 @@ write_pipeline() {
   text=${text//@DUMP_OPTIONS@ /"$(words "${DUMP_OPTIONS:-}")"}
   text=${text//@ENCODE_OPTIONS@ /"$(words "${ENCODE_OPTIONS:-}")"}
   text=${text//@WRITE_OPTIONS@ /"$(words "${WRITE_OPTIONS:-}")"}
-  printf '%s\n' "$text" >"$1/pipeline.tmp"
-  mv "$1/pipeline.tmp" "$1/pipeline.sh"
+  printf '%s\n' "$text" | put "$1/pipeline.sh"
 }
 
-# run_splits DIR: everything that is left of DIR/plan.tsv, and an end with the code of what failed. With GNU parallel the
-# number in DIR/jobs may be changed at any time; it is read again after each split.
+# executor: what runs splits at the same time: what EXECUTOR says, else GNU parallel where it is installed, else xargs.
+executor() {
+  case ${EXECUTOR:-} in
+    xargs) echo xargs ;;
+    parallel | '')
+      if parallel --version 2>/dev/null | grep -q '^GNU parallel'; then
+        echo parallel
+      elif [ -z "${EXECUTOR:-}" ]; then
+        echo xargs
+      else
+        die 2 "EXECUTOR=parallel: GNU parallel is not installed"
+      fi
+      ;;
+    *) die 2 "EXECUTOR=$EXECUTOR: xargs or parallel is expected" ;;
+  esac
+}
+
+# follow_jobs FILE PID N: as many at a time as FILE says, N at first, by the signals that GNU xargs takes for one more and
+# for one less; until the process has ended.
+follow_jobs() {
+  local jobs=$3 want caught
+  while [ "$(cat "/proc/$2/comm" 2>/dev/null)" != '' ]; do
+    caught=$(sed -n 's/^SigCgt:[[:space:]]*//p' "/proc/$2/status" 2>/dev/null) || break
+    want=$(head -n 1 "$1" 2>/dev/null) || break
+    # Before it catches both (bits 9 and 11), one of them would end it.
+    if [ "$((0x${caught:-0} & 0xa00))" -eq $((0xa00)) ] && [[ $want =~ ^[1-9][0-9]{0,3}$ ]]; then
+      if [ "$want" -gt "$jobs" ]; then
+        kill -USR1 "$2" && jobs=$((jobs + 1))
+      elif [ "$want" -lt "$jobs" ]; then
+        kill -USR2 "$2" && jobs=$((jobs - 1))
+      fi
+    fi
+    # One after the other: two signals at once would be one.
+    if [ "$want" = "$jobs" ]; then sleep 0.5; else sleep 0.05; fi
+  done
+}
+
+# execute DIR EXECUTOR: runs DIR/pending, as many at a time as DIR/jobs says, which may be changed at any time.
+execute() (
+  dir=$1
+  printf '%s\n' "$CONCURRENCY" >"$dir/jobs" || exit 7
+  # shellcheck disable=SC2206 # RUN_OPTIONS is a list of words
+  run=(ts-run --quiet --dir "$dir" ${RUN_OPTIONS:-})
+  case $2 in
+    parallel) exec parallel --will-cite -j "$dir/jobs" "${run[@]}" <"$dir/pending" ;;
+    xargs)
+      me=$BASHPID
+      # In the background, but not its child: it would wait for it. Not the other way round: what a shell starts in the
+      # background does not hear Ctrl-C.
+      (follow_jobs "$dir/jobs" "$me" "$CONCURRENCY" </dev/null >/dev/null 2>&1 &)
+      exec xargs -r -n 1 -P "$CONCURRENCY" "${run[@]}" <"$dir/pending"
+      ;;
+  esac
+)
+
+# run_splits DIR: everything that is left of DIR/plan.tsv, and an end with the code of what failed.
 run_splits() {
-  local dir=$1 executor code
+  local dir=$1 executor code=0 said
+  executor=$(executor)
   write_pipeline "$dir"
-  ts-state pending --dir "$dir" --quiet >"$dir/pending" 2>"$dir/logs.tmp" || die $? "$(grep error "$dir/logs.tmp")"
-  rm -f "$dir/logs.tmp"
-  if parallel --version 2>/dev/null | grep -q '^GNU parallel'; then
-    printf '%s\n' "$CONCURRENCY" >"$dir/jobs"
-    executor=(parallel --will-cite -j "$dir/jobs")
-  else
-    executor=(xargs -r -n 1 -P "$CONCURRENCY")
-  fi
-  # shellcheck disable=SC2086 # RUN_OPTIONS is a list of words
-  "${executor[@]}" ts-run --quiet --dir "$dir" ${RUN_OPTIONS:-} <"$dir/pending" 2>&1 >/dev/null 9>&- | { grep -v '^ts-run: ok' >&2 9>&- || true; } || true
+  said=$(ts-state pending --dir "$dir" --quiet 2>&1 >"$dir/pending") || code=$?
+  case $code in
+    0) ;;
+    1) die 7 "cannot write $dir/pending: $said" ;; # the shell's, not the tool's
+    *) die "$code" "$(printf '%s\n' "$said" | grep ' error: ')" ;;
+  esac
+  # The lock of the work directory lasts as long as the executor, and no longer.
+  { execute "$dir" "$executor" 2>&1 >/dev/null 9>&- || true; } | { exec 9>&-; grep -v '^ts-run: ok' >&2 || true; }
   rm -f "$dir/pending"
-  code=0
-  ts-state report --dir "$dir" --out json --quiet >"$dir/summary.json" 2>/dev/null || code=$?
+  ts-state report --dir "$dir" --out json --quiet 2>/dev/null | put "$dir/summary.json" || code=$?
   case $code in
     0 | 8) ;;
     1) die "$(why "$dir")" "$(left "$dir") of $(count_splits "$dir") windows failed: mend the cause and run again with --resume (ts-state why ID --dir $dir tells each; messages: $dir/logs)" ;;
+    7) die 7 "what is done cannot be read, or not be written, in $dir: make room there, or see ts-state report --dir $dir" ;;
     *) die "$code" "the state of $dir cannot be read: run ts-state report --dir $dir" ;;
   esac
 }
@@ -60,9 +112,11 @@ run_splits() {
 # left DIR: splits without a receipt.
 left() { ts-state ls --dir "$1" --quiet 2>/dev/null | tail -n +2 | grep -vc "^[^	]*	\(done\|skipped\)	" || true; }
 
-# why DIR: the exit code of the last failure; 9 where an executor was ended before it came to all splits.
+# why DIR: the exit code of the last failure; 7 where not even that can be written; 9 where an executor was ended before it
+# came to all splits.
 why() {
   local last code
+  room "$1" 2>/dev/null || { echo 7; return; }
   last=$(find "$1/failed" -name '*.json' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
   code=$([ -z "$last" ] || grep -oE '"exit":[0-9]+' "$last" | cut -d : -f 2)
   if [ -n "$code" ] && [ "$code" -lt 128 ]; then echo "$code"; else echo 9; fi

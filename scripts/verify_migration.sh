@@ -32,7 +32,7 @@ target() (
 )
 
 worst=0
-: >"$work/verify.json"
+: >"$work/verify.json" || die 7 "cannot write $work/verify.json"
 again=()
 if [ -n "$repair" ]; then
   again=(--repair "$repair.table")
@@ -48,9 +48,12 @@ while IFS= read -r table; do
     <(td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-source.log") \
     <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") || code=$?
   [ "$code" -le 1 ] || grep -h ' error: ' "$work"/logs/verify-{source,target}.log >&2 || true
-  [ ! -s "$work/verify.tmp" ] || cat "$work/verify.tmp" >>"$work/verify.json"
+  [ ! -s "$work/verify.tmp" ] || cat "$work/verify.tmp" >>"$work/verify.json" || die 7 "cannot write $work/verify.json"
   rm -f "$work/verify.tmp"
-  [ -z "$repair" ] || [ ! -e "$repair.table" ] || { cat "$repair.table" >>"$repair.tmp"; rm "$repair.table"; }
+  if [ -n "$repair" ] && [ -e "$repair.table" ]; then
+    cat "$repair.table" >>"$repair.tmp" || die 7 "cannot write $repair.tmp"
+    rm "$repair.table"
+  fi
   [ "$code" -le "$worst" ] || worst=$code
 done < <(tail -n +3 "$work/plan.tsv" | cut -f 2 | sort -u)
 # Where a table had no verdict, the list is not complete.

@@ -7,84 +7,15 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 tools_on_path
 
+. "$here/../splits.sh"
+. "$here/killing.sh"
 begin_scratch
-before_end() { [ -z "${running:-}" ] || kill -9 -- "-$running" 2>/dev/null || true; }
-passed=0
-ok() { passed=$((passed + 1)); say "ok: $*"; }
-fail() { cat "$scratch/out" >&2; die 1 "$*"; }
 
 ts-gen sensors --rows 30000 --tables 50 --interval 10s --quiet -o "$scratch/sensors.csv" 2>/dev/null
 # Each reply takes a while, so that there is a middle to be killed in.
 simulate source tdengine --load "demo.sensors=$scratch/sensors.csv" --fault delay=20ms
-source=tdengine://root@${url#http://}/demo
-
-# target NAME: a fresh target, its environment file $env, its work directory $work.
-target() {
-  simulate "target-$1" influx --flavor 1.8 --database demo
-  env=$scratch/env-$1 work=$scratch/work-$1
-  cat >"$env" <<END
-TS_SOURCE_URL=$source
-TS_SOURCE_PASSWORD=taosdata
-TS_TARGET_URL=influx1+$url/demo
-WINDOW=2m
-CONCURRENCY=3
-RUN_OPTIONS=--retry-wait 100ms --lock-wait 10s
-VERIFY_OPTIONS=--bucket 2m
-END
-}
-migrate() { "$here/../run_migration.sh" --env "$env" --work-dir "$work" "$@"; }
-receipts() { find "$work/done" -name '*.json' 2>/dev/null | wc -l; }
-splits() { tail -n +3 "$work/plan.tsv" | wc -l; }
-
-# begin N: a migration in a session of its own, until N splits are done.
-begin() {
-  setsid "$here/../run_migration.sh" --env "$env" --work-dir "$work" "${@:2}" >"$scratch/out" 2>&1 &
-  running=$!
-  until [ "$(receipts)" -ge "$1" ]; do
-    kill -0 "$running" 2>/dev/null || fail "the migration ended before it could be killed"
-    sleep 0.01
-  done
-}
-# kill_one NAME: kills one process of this name in the migration's session, and no other.
-kill_one() {
-  local pid
-  for _ in $(seq 500); do
-    # A child that is still to become another program has its parent's name: it is not meant.
-    pid=$(ps -s "$running" -o pid=,ppid=,comm= |
-      awk -v name="$1" '{ comm[$1] = $3; parent[$1] = $2 } END { for (p in comm) if (comm[p] == name && comm[parent[p]] != name) { print p; exit } }')
-    # One that is about to end may still be listed: only what stops is alive.
-    if [ -n "$pid" ] && kill -STOP "$pid" 2>/dev/null; then
-      until [[ $(ps -o stat= "$pid") =~ ^(T|Z|$) ]]; do sleep 0.01; done
-      if [[ $(ps -o stat= "$pid") == T* ]]; then
-        kill -9 "$pid"
-        return 0
-      fi
-    fi
-    sleep 0.01
-  done
-  fail "no $1 is running"
-}
-# ended: the exit code of the migration that was begun.
-ended() { code=0; wait "$running" 2>/dev/null || code=$?; running=; }
-
-# whole NAME: every split has its receipt and was done once, and both sides are equal.
-whole() {
-  grep -q 'verdict: equal' "$scratch/out" || fail "$1: not equal"
-  [ "$(receipts)" -eq "$(splits)" ] || fail "$1: $(receipts) receipts of $(splits) splits"
-  local twice
-  twice=$(grep '"what":"done"' "$work/journal.jsonl" | grep -oE '"id":"[^"]*"' | sort | uniq -d)
-  [ -z "$twice" ] || fail "$1: done twice: $twice"
-  ok "$1"
-}
-# resume NAME [ARGS…]: goes on, to the end.
-resume() {
-  local before after
-  before=$(find "$work/done" -name '*.json' -printf '%f %T@\n' | sort)
-  migrate --resume "${@:2}" >"$scratch/out" 2>&1 || fail "$1: --resume ends with $?"
-  after=$(find "$work/done" -name '*.json' -printf '%f %T@\n' | sort)
-  [ -z "$(comm -23 <(printf '%s\n' "$before") <(printf '%s\n' "$after"))" ] || fail "$1: a finished split was run again"
-  whole "$1"
-}
+source=tdengine://root@${url#http://}/demo window=2m
+executor=$(executor)
 
 target all
 begin 5
@@ -94,15 +25,15 @@ resume "kill -9 of the scripts and the executor, then --resume"
 
 target executor
 begin 5
-kill_one xargs
+kill_one "$executor" || fail "no $executor is running"
 ended
 [ "$code" -eq 9 ] || fail "an executor that was killed ends the migration with $code"
 grep -q 'windows failed' "$scratch/out" || fail "it is not said that splits are left"
-resume "kill -9 of xargs alone, then --resume beside what it left running"
+resume "kill -9 of $executor alone, then --resume beside what it left running"
 
 target runner
 begin 5
-kill_one ts-run
+kill_one ts-run || fail "no ts-run is running"
 ended
 [ "$code" -eq 9 ] || fail "a ts-run that was killed ends the migration with $code"
 resume "kill -9 of ts-run, then --resume"
@@ -110,7 +41,7 @@ resume "kill -9 of ts-run, then --resume"
 for stage in td-dump lp-encode influx-write; do
   target "$stage"
   begin 5
-  kill_one "$stage"
+  kill_one "$stage" || fail "no $stage is running"
   ended
   [ "$code" -eq 0 ] || fail "a $stage that was killed ends the migration with $code"
   whole "kill -9 of $stage: ts-run tries the split again by itself"
@@ -160,7 +91,7 @@ begin 2
 code=0
 migrate --resume >"$scratch/second" 2>&1 || code=$?
 [ "$code" -eq 2 ] || fail "a second migration ends with $code"
-grep -q "another run_migration.sh" "$scratch/second" || fail "it is not said who is in the way"
+grep -q "another run_migration.sh is at work here, process $running on " "$scratch/second" || fail "it is not said who is in the way"
 ended
 [ "$code" -eq 0 ] || fail "the first migration ends with $code"
 whole "a second migration in the same work directory is refused"

@@ -132,7 +132,7 @@ impl Client {
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(Duration::from_secs(20))
             .tcp_nodelay(true)
-            .user_agent(concat!("tsferry/", env!("CARGO_PKG_VERSION")))
+            .user_agent(agent())
             .build()
             .map_err(|error| Error::caused(fault::Kind::Usage, "cannot set up HTTP", error))?;
         let name = base.trim_end_matches('/').to_owned();
@@ -193,6 +193,19 @@ impl Client {
             base: self.name.clone(),
         };
         Ok(Reply { status: response.status().as_u16(), headers, body: ReplyBody::new(response, reading, gzip) })
+    }
+}
+
+/// `tsferry/VERSION`, and of a stage of a split (`ts-run` says so in its environment) also which one it is: so that a
+/// server's log tells who sent a request.
+fn agent() -> String {
+    let name = concat!("tsferry/", env!("CARGO_PKG_VERSION"));
+    match std::env::var("TS_SPLIT_ID") {
+        // What is no id cannot break the header.
+        Ok(id) if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) => {
+            format!("{name} (split {id}; process {})", std::process::id())
+        }
+        _ => name.to_owned(),
     }
 }
 

@@ -318,3 +318,19 @@ fn secrets_appear_nowhere() {
     let outcome = tool.env("TS_TARGET_PASSWORD", "s3cr3t").stdin(lines(1)).run().code(6);
     assert!(!outcome.stderr.contains("s3cr3t") && !outcome.stderr.contains("dTpzM2NyM3Q"), "{}", outcome.stderr);
 }
+
+#[test]
+fn a_server_is_told_which_split_a_request_belongs_to() {
+    let agents = |id: &str| {
+        let sim = sim(&[]);
+        write(&sim).env("TS_SPLIT_ID", id).stdin(lines(1)).run().code(0);
+        let requests = sim.requests();
+        requests.iter().map(|line| line["agent"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let one = agents("9f86d081-a");
+    assert!(one.iter().all(|agent| agent.contains(" (split 9f86d081-a; process ")) && !one.is_empty(), "{one:?}");
+    // What is no id cannot add anything to the header.
+    for other in ["", "a\nX-Other: 1", "a; process 1"] {
+        assert!(agents(other).iter().all(|agent| agent.starts_with("tsferry/") && !agent.contains(' ')));
+    }
+}

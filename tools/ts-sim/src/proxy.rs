@@ -82,7 +82,9 @@ impl Proxy {
         let method = request.method().to_string();
         let fault = if is_data(&path) { self.faults.verdict(&path) } else { None };
         let size = Arc::new(AtomicU64::new(0));
-        let log = |status: u16| self.listener.log.record(&method, &path, size.load(Ordering::Relaxed), status);
+        let agent = request.headers().get(hyper::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        let entry = self.listener.log.begin(&method, &path, agent);
+        let log = |status: u16| entry.end(size.load(Ordering::Relaxed), status);
         let (head, mut body) = request.into_parts();
         match &fault {
             Some(Fault::ResetUpload) => {

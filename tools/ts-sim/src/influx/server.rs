@@ -131,7 +131,9 @@ async fn answer(
     let (method, path) = (head.method.to_string(), head.uri.path().to_string());
     let fault = if is_data(&path) { faults.verdict(&path) } else { None };
     let is_write = path.contains("/write");
-    let log = |bytes: usize, status: u16| listener.log.record(&method, &path, bytes as u64, status);
+    let agent = head.headers.get(hyper::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let entry = Arc::new(listener.log.begin(&method, &path, agent));
+    let log = |bytes: usize, status: u16| entry.end(bytes as u64, status);
     if fault == Some(Fault::ResetUpload) {
         // the first bytes are read, so that the client is really in the middle of its body
         let _ = incoming.frame().await;
@@ -189,8 +191,14 @@ async fn answer(
         body: received,
     };
     request.take_form();
-    let worker = server.clone();
-    let routed = tokio::task::spawn_blocking(move || http::route(&worker, request)).await;
+    // A request whose client goes away is not over before its work is.
+    let (worker, working) = (server.clone(), entry.clone());
+    let routed = tokio::task::spawn_blocking(move || {
+        let reply = http::route(&worker, request);
+        drop(working);
+        reply
+    })
+    .await;
     let reply = match routed {
         Ok(Ok(reply)) => reply,
         Ok(Err(Crash)) => {
