@@ -36,6 +36,13 @@ type Sink = Arc<Mutex<WriteHalf<Wire>>>;
 /// When the oldest request that has no reply yet was sent.
 type Asked = Arc<std::sync::Mutex<Option<Instant>>>;
 
+/// Looks at each binary message before the caller gets it, and may give one to be sent at once: the server then works on
+/// the next request while this thread and the caller's are still being woken.
+pub type Follow = Box<dyn FnMut(&Bytes) -> Option<Bytes> + Send>;
+
+/// The one in use, if any.
+type Following = Arc<std::sync::Mutex<Option<Follow>>>;
+
 /// A message, either way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
@@ -49,6 +56,7 @@ pub struct Socket {
     options: Options,
     sink: Sink,
     reader: AbortHandle,
+    following: Following,
     incoming: Receiver<Result<Message, Failure>>,
     asked: Asked,
 }
@@ -95,11 +103,10 @@ pub fn connect(url: &str, headers: &[(&'static str, Secret)], options: &Options)
     let (source, sink) = split(stream);
     let sink = Arc::new(Mutex::new(sink));
     let (frames, incoming) = sync_channel(QUEUE);
-    let runtime = runtime()?;
-    let asked = Asked::default();
-    let hear = (asked.clone(), options.timing.clone());
+    let (runtime, asked, following) = (runtime()?, Asked::default(), Following::default());
+    let hear = Hear { asked: asked.clone(), timing: options.timing.clone(), following: Arc::clone(&following) };
     let reader = runtime.spawn(read(Reader::new(source, head, LARGEST), frames, sink.clone(), hear)).abort_handle();
-    Ok(Socket { name, options: options.clone(), sink, reader, incoming, asked })
+    Ok(Socket { name, options: options.clone(), sink, reader, following, incoming, asked })
 }
 
 fn refused(error: &tungstenite::Error) -> Failure {
@@ -117,20 +124,56 @@ fn refused(error: &tungstenite::Error) -> Failure {
     }
 }
 
+/// What the reading task does with a message besides handing it on.
+struct Hear {
+    asked: Asked,
+    timing: Timing,
+    following: Following,
+}
+
+impl Hear {
+    /// A reply has come.
+    fn replied(&self) {
+        if let Some(since) = self.asked.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            self.timing.tell(since);
+        }
+    }
+
+    /// The request that follows this reply, as sent now.
+    fn next(&self, reply: &Bytes) -> Option<Bytes> {
+        let next = self.following.lock().unwrap_or_else(PoisonError::into_inner).as_mut()?(reply);
+        if next.is_some() {
+            self.asked.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(Instant::now);
+        }
+        next
+    }
+}
+
 /// Reads until the end. Never waits for the caller.
 async fn read(
     mut source: Reader<ReadHalf<Wire>>,
     frames: SyncSender<Result<Message, Failure>>,
     sink: Sink,
-    (asked, timing): (Asked, Timing),
+    hear: Hear,
 ) {
     loop {
         let item = match source.next().await {
-            Ok(Some(Item::Binary(bytes))) => Ok(Message::Binary(bytes)),
-            Ok(Some(Item::Text(bytes))) => match String::from_utf8(bytes.into()) {
-                Ok(text) => Ok(Message::Text(text)),
-                Err(_) => Err(Failure::new(What::ReplyCut, "the connection broke: text that is not UTF-8")),
-            },
+            Ok(Some(Item::Binary(bytes))) => {
+                hear.replied();
+                // A few bytes, to a server that has taken in every request before: there is room for them.
+                let sent = match hear.next(&bytes) {
+                    Some(next) => sink.lock().await.write_all(&masked(binary(next))).await,
+                    None => Ok(()),
+                };
+                sent.map(|()| Message::Binary(bytes)).map_err(|error| cannot_send(&error))
+            }
+            Ok(Some(Item::Text(bytes))) => {
+                hear.replied();
+                match String::from_utf8(bytes.into()) {
+                    Ok(text) => Ok(Message::Text(text)),
+                    Err(_) => Err(Failure::new(What::ReplyCut, "the connection broke: text that is not UTF-8")),
+                }
+            }
             Ok(Some(Item::Ping(bytes))) => {
                 // Not waited for: reading must go on even if nothing can be written.
                 let sink = sink.clone();
@@ -149,15 +192,20 @@ async fn read(
             Ok(None) => Err(Failure::new(What::ReplyCut, "the server closed the connection")),
         };
         let ended = item.is_err();
-        if !ended && let Some(since) = asked.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            timing.tell(since);
-        }
         match frames.try_send(item) {
             Ok(()) if !ended => {}
             // A full queue: its sender is dropped here, and the caller sees the end after the frames it has.
             Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(_)) => return,
         }
     }
+}
+
+fn binary(bytes: impl Into<Bytes>) -> Frame {
+    Frame::message(bytes, OpCode::Data(Data::Binary), true)
+}
+
+fn cannot_send(error: &std::io::Error) -> Failure {
+    Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(error)))
 }
 
 impl Drop for Socket {
@@ -191,7 +239,12 @@ impl Socket {
 
     /// Sends a binary message.
     pub fn send_binary(&self, bytes: impl Into<Bytes>) -> Result<(), Failure> {
-        self.send(Frame::message(bytes, OpCode::Data(Data::Binary), true))
+        self.send(binary(bytes))
+    }
+
+    /// From now on, `follow` (or nothing) answers binary messages before they are given out.
+    pub fn follow(&self, follow: Option<Follow>) {
+        *self.following.lock().unwrap_or_else(PoisonError::into_inner) = follow;
     }
 
     /// Writes from this thread: a request is small, and another thread would only have to be woken.
@@ -205,11 +258,7 @@ impl Socket {
         let started = Instant::now();
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(started);
         wait(sending, self.options.timeout, || started, &self.options.stop, "sending")
-            .and_then(|sent| {
-                sent.map_err(|error: std::io::Error| {
-                    Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(&error)))
-                })
-            })
+            .and_then(|sent| sent.map_err(|error: std::io::Error| cannot_send(&error)))
             .map_err(|failure| failure.context(&self.name))
     }
 

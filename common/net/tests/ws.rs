@@ -122,3 +122,27 @@ fn refused_handshakes_keep_their_status() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(connect(&format!("ws://{nobody}/"), &[], &options()).err().unwrap().what(), What::Connect);
 }
+
+#[test]
+fn what_follows_is_sent_before_anybody_receives() {
+    let (seen, requests) = std::sync::mpsc::channel();
+    let address = double(move |mut ws| {
+        for n in 0..3u8 {
+            let Ok(Raw::Binary(request)) = ws.read() else { return };
+            seen.send(request.to_vec()).unwrap();
+            ws.send(Raw::Binary(vec![n].into())).unwrap();
+        }
+        let _ = ws.read();
+    });
+    let socket = connect(&format!("ws://{address}/"), &[], &options()).unwrap();
+    socket.follow(Some(Box::new(|bytes: &Bytes| (bytes[0] < 2).then(|| Bytes::from(vec![bytes[0] + 10])))));
+    socket.send_binary(&b"first"[..]).unwrap();
+    for request in [&b"first"[..], &[10], &[11]] {
+        assert_eq!(requests.recv_timeout(Duration::from_secs(5)).unwrap(), request);
+    }
+    // The caller gets every message all the same, in order.
+    for n in 0..3u8 {
+        assert_eq!(socket.recv(Duration::from_secs(5)).unwrap(), Message::Binary(vec![n].into()));
+    }
+    socket.follow(None);
+}

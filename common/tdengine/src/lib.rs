@@ -4,6 +4,7 @@
 //! Numbers like "2.3" in comments are sections of the dossier on TDengine; layouts were checked against recordings of a
 //! real server in `testdata/wire/tdengine`.
 
+mod ahead;
 pub mod block;
 pub mod block2;
 pub mod build;

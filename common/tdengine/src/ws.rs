@@ -1,6 +1,7 @@
 //! The WebSocket dialogue: `/ws` with binary queries and raw blocks, `/ws` with text and `fetch_block` for servers
 //! before 3.3.2, `/rest/ws` for 2.x (2.1, 2.2).
 
+use crate::ahead::Ahead;
 use crate::client::Config;
 use crate::reply::{Text, fetched_block, raw_block};
 use crate::request;
@@ -11,6 +12,7 @@ use crate::{block, block2};
 use net::ws::{Message, Socket};
 use net::{Bytes, What};
 use rows::time::Unit;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Both generations answer `version` before the login; an old adapter that does not know it says nothing at all.
@@ -121,9 +123,14 @@ impl Session {
             }
         };
         let (columns, unit) = reply.columns()?;
-        let mut stream = Stream { session: self, id: reply.id, columns, unit, binary, asked: None, done: false };
+        let mut stream = Stream { session: self, id: reply.id, columns, unit, asked: None, ahead: None, done: false };
         if reply.is_update {
             stream.finish();
+        } else if binary {
+            let (ahead, first) = Ahead::start(stream.id);
+            stream.session.socket.follow(Some(ahead.follow()));
+            stream.ahead = Some(ahead);
+            stream.ask_raw(first)?;
         } else {
             stream.ask()?;
         }
@@ -153,22 +160,28 @@ pub struct Stream<'a> {
     pub columns: Vec<Column>,
     /// The unit of times.
     pub unit: Unit,
-    binary: bool,
     asked: Option<u64>,
+    /// How raw blocks are asked for; servers before 3.3.2 have none.
+    ahead: Option<Arc<Ahead>>,
     done: bool,
+}
+
+impl Drop for Stream<'_> {
+    fn drop(&mut self) {
+        self.session.socket.follow(None);
+    }
 }
 
 impl Stream<'_> {
     fn ask(&mut self) -> Result<()> {
         let id = request::req_id();
-        if self.binary {
-            let frame = request::fetch_raw_block(id, self.id);
-            self.session.socket.send_binary(frame).map_err(|failure| self.session.fail(failure))?;
-        } else {
-            self.session.send(request::of_result("fetch", id, self.id))?;
-        }
+        self.session.send(request::of_result("fetch", id, self.id))?;
         self.asked = Some(id);
         Ok(())
+    }
+
+    fn ask_raw(&self, request: Bytes) -> Result<()> {
+        self.session.socket.send_binary(request).map_err(|failure| self.session.fail(failure))
     }
 
     fn finish(&mut self) {
@@ -182,13 +195,18 @@ impl Stream<'_> {
             return Ok(None);
         }
         // Nothing asked and not done: it broke before, and a broken result has no end.
-        let Some(id) = self.asked.take() else {
+        let ahead = self.ahead.take();
+        let asked = ahead.as_ref().map_or(self.asked.take(), |ahead| ahead.take());
+        let Some(id) = asked else {
             return Err(Failure::protocol("the result broke before", self.session.config.options.side));
         };
-        if self.binary { self.next_raw(id) } else { self.next_fetched(id) }
+        match ahead {
+            Some(ahead) => self.next_raw(id, ahead),
+            None => self.next_fetched(id),
+        }
     }
 
-    fn next_raw(&mut self, id: u64) -> Result<Option<Rows>> {
+    fn next_raw(&mut self, id: u64, ahead: Arc<Ahead>) -> Result<Option<Rows>> {
         let side = self.session.config.options.side;
         let frame = match self.session.receive("fetch")? {
             Message::Binary(frame) => frame,
@@ -221,7 +239,10 @@ impl Stream<'_> {
                 Ok(None)
             }
             Some(block) => {
-                self.ask()?;
+                if let Some(next) = ahead.block() {
+                    self.ask_raw(next)?;
+                }
+                self.ahead = Some(ahead);
                 Ok(Some(self.decode(&block)?))
             }
         }
