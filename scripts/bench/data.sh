@@ -5,7 +5,8 @@
 #   epoch.csv        the same with times as milliseconds: what a one-liner can turn into line protocol
 #   sensors.lp       the same as line protocol, ns
 #   sensors.parquet  the same, zstd, tags as dictionaries
-#   few.*            the first $few rows, for what is slow; few-tables.csv has the sub-table's name
+#   tables.csv       the same with the sub-tables' names, for the simulated TDengine
+#   few.*            the first $few rows, for what is slow; few-tables.csv as tables.csv
 # shellcheck disable=SC2154,SC2034  # compare.sh sets and uses them
 
 make_data() {
@@ -20,6 +21,7 @@ make_data() {
   make sensors.lp ts-gen sensors --no-table --quiet --rows "$rows" -t lp -o
   make sensors.parquet ts-gen sensors --no-table --quiet --rows "$rows" -t parquet -o
   make epoch.csv epoch
+  make tables.csv ts-gen sensors --quiet --rows "$rows" -o
   make few.csv ts-gen sensors --no-table --quiet --rows "$few" -o
   make few.lp ts-gen sensors --no-table --quiet --rows "$few" -t lp -o
   make few-tables.csv ts-gen sensors --quiet --rows "$few" -o
