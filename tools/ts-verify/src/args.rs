@@ -245,7 +245,7 @@ pub struct EqualArgs {
     /// Width of a digest's buckets
     #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = cli::args::duration, hide_short_help = true)]
     pub bucket: Duration,
-    /// Memory for a digest, at most; beyond it exit 10
+    /// Memory for both sides, at most; what has no room goes to temporary files (in TMPDIR)
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = cli::args::bytes, hide_short_help = true)]
     pub max_memory: u64,
 }

@@ -1,8 +1,10 @@
 //! Two digests side by side: may they be compared at all, and which buckets differ.
 
-use crate::digest_file::{ColumnHead, Cursor, Header, Line};
+use crate::differing::Differing;
+use crate::digest_file::{ColumnHead, Header};
 use crate::form::{Form, need};
 use crate::heat::Look;
+use crate::lines::{Cursor, Line};
 use fault::{Error, Result};
 use rows::types::Type;
 use std::cmp::Ordering;
@@ -58,31 +60,6 @@ fn check_column(x: &ColumnHead, y: &ColumnHead, float32: bool) -> Result<()> {
     Ok(())
 }
 
-/// A bucket that is not the same on both sides.
-#[derive(Clone, Debug)]
-pub struct Differing {
-    pub label: String,
-    pub bucket: i64,
-    pub a: Option<Line>,
-    pub b: Option<Line>,
-    /// It differs only in NaN and infinities that one side does not have at all.
-    pub only_odd: bool,
-}
-
-impl Differing {
-    /// Rows to look at, on the larger side (at most).
-    pub fn rows(&self) -> u64 {
-        let rows = |line: &Option<Line>| line.as_ref().map_or(0, |line| line.rows + line.odd_cells);
-        rows(&self.a).max(rows(&self.b))
-    }
-
-    /// NaN and infinities, on the side that has more of them.
-    pub fn odd_cells(&self) -> u64 {
-        let cells = |line: &Option<Line>| line.as_ref().map_or(0, |line| line.odd_cells);
-        cells(&self.a).max(cells(&self.b))
-    }
-}
-
 /// What the comparison of two digests saw.
 #[derive(Debug, Default)]
 pub struct Outcome {
@@ -110,7 +87,7 @@ pub fn compare(
             (None, None) => return Ok(outcome),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(x), Some(y)) => (&x.label, x.bucket).cmp(&(&y.label, y.bucket)),
+            (Some(x), Some(y)) => x.order(y),
         };
         let left = if order == Ordering::Greater { None } else { std::mem::replace(&mut x, a.next()?) };
         let right = if order == Ordering::Less { None } else { std::mem::replace(&mut y, b.next()?) };
@@ -139,8 +116,7 @@ pub fn compare(
             },
         );
         if differs || only_odd {
-            let (label, bucket) = (line.label.clone(), line.bucket);
-            each(Differing { label, bucket, a: left, b: right, only_odd })?;
+            each(Differing::new(left, right, only_odd))?;
         }
     }
 }

@@ -7,11 +7,13 @@
 use crate::canonical::NON_FINITE;
 use crate::column::{Scratch, values};
 use crate::layout::Layout;
+use crate::lines::{Cursor, Line, line_of, sorted};
 use crate::options::{Dedupe, Options};
+use crate::runs::{Run, RunWriter, Runs};
 use crate::series::{Input, Key, Table};
 use crate::sums::Sums;
 use arrow_array::RecordBatch;
-use fault::{Context, Error, Kind, Result};
+use fault::{Context, Error, Result};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
@@ -62,12 +64,52 @@ pub struct Digest {
     pub table: Table,
     pub entries: Vec<Entry>,
     pub counts: Counts,
+    /// Raised when the series are forgotten: what came before was not seen together with what comes after.
+    pub epoch: u32,
     index: HashMap<(u32, i64), u32, FixedState>,
     max_memory: u64,
+    runs: Option<Runs>,
+    /// All entries, once they had no room: see [`Digest::finish`].
+    whole: Option<Whole>,
     rows: Vec<u32>,
     filled: Vec<u8>,
     heads: Vec<[u8; HEAD]>,
     sums: Sums,
+}
+
+/// The entries on disk.
+struct Whole {
+    run: Run,
+    totals: Totals,
+}
+
+/// Sums over all entries.
+#[derive(Clone, Copy, Debug, Default)]
+struct Totals {
+    cells: u64,
+    odd_cells: u64,
+    series: u64,
+    /// Cells in buckets that may hold several values for one cell.
+    doubtful: u64,
+}
+
+/// Adds up lines that come in order.
+#[derive(Default)]
+struct Totaller {
+    totals: Totals,
+    label: Option<String>,
+}
+
+impl Totaller {
+    fn add(&mut self, line: &Line) {
+        self.totals.cells += line.cells + line.odd_cells;
+        self.totals.odd_cells += line.odd_cells;
+        self.totals.doubtful += if line.again { line.cells + line.odd_cells } else { 0 };
+        if self.label.as_ref() != Some(&line.label) {
+            self.totals.series += 1;
+            self.label = Some(line.label.clone());
+        }
+    }
 }
 
 /// Series hash and time before the field's hash.
@@ -77,14 +119,17 @@ const REGULAR: u8 = 1;
 const ODD: u8 = 2;
 
 impl Digest {
-    /// An empty digest that fails (exit 10) rather than grow beyond `max_memory` bytes.
+    /// An empty digest, which writes its entries to temporary files where they need more than `max_memory` bytes.
     pub fn new(max_memory: u64) -> Self {
         Digest {
             table: Table::new(),
             entries: Vec::new(),
             counts: Counts::default(),
             index: HashMap::with_hasher(FixedState::default()),
+            epoch: 0,
             max_memory,
+            runs: None,
+            whole: None,
             rows: Vec::new(),
             filled: Vec::new(),
             heads: Vec::new(),
@@ -95,10 +140,32 @@ impl Digest {
     /// Adds the cells of a batch.
     pub fn add(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
         if self.table.near(batch, layout, options)? {
-            self.add_near((batch, layout, options))
+            self.add_near((batch, layout, options))?;
         } else {
-            self.add_far((batch, layout, options))
+            self.add_far((batch, layout, options))?;
         }
+        let used = self.entries.len() * ENTRY_BYTES + self.table.bytes;
+        if used as u64 > self.max_memory { self.spill(options) } else { Ok(()) }
+    }
+
+    /// Writes the entries to a temporary file; the series too, where they take most of the room.
+    fn spill(&mut self, options: &Options) -> Result<()> {
+        let mut out = RunWriter::new()?;
+        for number in sorted(self) {
+            out.put(&line_of(self, number))?;
+        }
+        self.runs.get_or_insert_with(|| Runs::new(options.dedupe == Dedupe::Keep)).push(out.finish()?)?;
+        self.entries.clear();
+        self.index.clear();
+        if self.table.bytes as u64 > self.max_memory / 2 {
+            let empty_tags = self.table.empty_tags;
+            self.table = Table::new();
+            self.table.empty_tags = empty_tags;
+            self.epoch += 1;
+        } else {
+            self.table.forget_buckets();
+        }
+        Ok(())
     }
 
     /// As [`Digest::add`], by columns, for times in i64 nanoseconds: those from 1677 to 2262.
@@ -115,7 +182,7 @@ impl Digest {
             let time = self.table.times.get(row).copied().unwrap_or_default();
             let number = match self.table.bucket(last, time) {
                 Some(number) => number,
-                None => self.turn(last, time, options.bucket)?,
+                None => self.turn(last, time, options.bucket),
             };
             self.rows.push(number);
             if options.dedupe != Dedupe::Keep
@@ -134,15 +201,15 @@ impl Digest {
     }
 
     /// A row of a series in another bucket than the row before.
-    fn turn(&mut self, series: u32, time: i64, width: i64) -> Result<u32> {
+    fn turn(&mut self, series: u32, time: i64, width: i64) -> u32 {
         let bucket = time.div_euclid(width);
         let number = match self.index.get(&(series, bucket)) {
             Some(number) => *number,
-            None => self.open(series, bucket)?,
+            None => self.open(series, bucket),
         };
         let (from, to) = (bucket.saturating_mul(width), bucket.saturating_add(1).saturating_mul(width));
         self.table.set_bucket(series, (from, to, number));
-        Ok(number)
+        number
     }
 
     /// The sums of the rows into their entries.
@@ -203,16 +270,77 @@ impl Digest {
         Ok(())
     }
 
-    /// The counts, with those that are sums over entries.
-    pub fn finish(&mut self) {
-        self.counts.empty_tags = self.table.empty_tags;
-        self.counts.cells = self.entries.iter().map(|entry| entry.cells + entry.odd_cells).sum();
-        self.counts.non_finite = self.entries.iter().map(|entry| entry.odd_cells).sum();
+    /// After the last batch. Entries on disk are added up to one sorted run.
+    pub fn finish(&mut self, options: &Options) -> Result<()> {
+        if self.runs.is_some() {
+            self.spill(options)?;
+            (self.table.series, self.entries, self.index) = Default::default();
+        }
+        if let Some(runs) = self.runs.take() {
+            let mut totals = Totaller::default();
+            let run = runs.into_one(|line| totals.add(line))?;
+            self.whole = Some(Whole { run, totals: totals.totals });
+        }
+        self.count()
     }
 
-    /// The number of the entry of a series and a bucket.
-    pub fn entry(&self, series: u32, bucket: i64) -> Option<u32> {
-        self.index.get(&(series, bucket)).copied()
+    /// The counts that are sums over entries.
+    fn count(&mut self) -> Result<()> {
+        self.counts.empty_tags = self.table.empty_tags;
+        let totals = self.totals();
+        (self.counts.cells, self.counts.non_finite) = (totals.cells, totals.odd_cells);
+        Ok(())
+    }
+
+    fn totals(&self) -> Totals {
+        if let Some(whole) = &self.whole {
+            return whole.totals;
+        }
+        let sum = |cells: fn(&Entry) -> u64| self.entries.iter().map(cells).sum();
+        Totals {
+            cells: sum(|entry| entry.cells + entry.odd_cells),
+            odd_cells: sum(|entry| entry.odd_cells),
+            series: 0,
+            doubtful: sum(|entry| if entry.again { entry.cells + entry.odd_cells } else { 0 }),
+        }
+    }
+
+    /// Cells in buckets that may hold several values for one cell.
+    pub fn doubtful(&self) -> u64 {
+        self.totals().doubtful
+    }
+
+    /// All entries with cells as sorted lines, after [`Digest::finish`].
+    pub fn cursor(&self) -> Cursor<'_> {
+        match &self.whole {
+            None => Cursor::memory(self),
+            Some(whole) => Cursor::Runs { reader: whole.run.open(), counts: self.counts, series: whole.totals.series },
+        }
+    }
+
+    /// Takes other sums for the doubtful lines: one each, in their order.
+    pub fn correct(&mut self, corrections: &Run) -> Result<()> {
+        let mut corrections = corrections.open();
+        let mut next = || corrections.next()?.ok_or_else(|| Error::new(fault::Kind::Bug, "a correction is missing"));
+        if let Some(whole) = &mut self.whole {
+            let (mut reader, mut out) = (whole.run.open(), RunWriter::new()?);
+            let mut totals = Totaller::default();
+            while let Some(line) = reader.next()? {
+                let line = if line.again { Line { label: line.label, again: false, ..next()? } } else { line };
+                totals.add(&line);
+                out.put(&line)?;
+            }
+            *whole = Whole { run: out.finish()?, totals: totals.totals };
+        } else {
+            for number in sorted(self) {
+                let Some(entry) = self.entries.get_mut(number as usize).filter(|entry| entry.again) else { continue };
+                let line = next()?;
+                entry.again = false;
+                (entry.cells, entry.rows, entry.sum) = (line.cells, line.rows, line.sum);
+                (entry.odd_cells, entry.odd_sum) = (line.odd_cells, line.odd_sum);
+            }
+        }
+        self.count()
     }
 
     fn find_entries(&mut self, options: &Options) -> Result<()> {
@@ -231,7 +359,7 @@ impl Digest {
             } else {
                 match self.index.get(&(key.series, bucket)) {
                     Some(number) => *number,
-                    None => self.open(key.series, bucket)?,
+                    None => self.open(key.series, bucket),
                 }
             };
             last = (key.series, bucket, number);
@@ -243,19 +371,7 @@ impl Digest {
         Ok(())
     }
 
-    fn open(&mut self, series: u32, bucket: i64) -> Result<u32> {
-        let used = (self.entries.len() * ENTRY_BYTES + self.table.bytes) as u64;
-        if used > self.max_memory {
-            return Err(Error::new(
-                Kind::NoVerdict,
-                format!(
-                    "{} series and {} buckets need more than --max-memory: use a larger --bucket, a shorter range \
-                     (--since, --until), or more memory",
-                    self.table.series.len(),
-                    self.entries.len()
-                ),
-            ));
-        }
+    fn open(&mut self, series: u32, bucket: i64) -> u32 {
         let number = self.entries.len() as u32;
         self.entries.push(Entry {
             series,
@@ -270,7 +386,7 @@ impl Digest {
             again: false,
         });
         self.index.insert((series, bucket), number);
-        Ok(number)
+        number
     }
 
     fn count_rows(&mut self) {
@@ -438,8 +554,8 @@ mod tests {
                 cells.table.empty_tags = columns.table.empty_tags;
                 assert_eq!(columns.entries, cells.entries);
             }
-            columns.finish();
-            cells.finish();
+            columns.finish(&options).unwrap();
+            cells.finish(&options).unwrap();
             assert_eq!(columns.counts, cells.counts);
             assert!(options.since.is_some() || (columns.counts.cells > 1000 && columns.counts.non_finite > 10));
             let labels = |digest: &Digest| digest.table.series.iter().map(|s| s.label.clone()).collect::<Vec<_>>();

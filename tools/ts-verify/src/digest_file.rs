@@ -5,11 +5,11 @@ use crate::canonical::VERSION;
 use crate::digest::{Counts, Digest};
 use crate::form::Form;
 use crate::layout::{Column, Layout, Measurement};
+use crate::lines::Line;
 use crate::options::Options;
 use fault::{Error, Kind, Result};
 use rows::types::Type;
 use serde_json::{Value, json};
-use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use xxhash_rust::xxh3::Xxh3;
 
@@ -107,25 +107,12 @@ impl Header {
     }
 }
 
-/// One (series, bucket) of a digest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    pub label: String,
-    pub bucket: i64,
-    pub cells: u64,
-    pub rows: u64,
-    pub sum: u128,
-    pub odd_cells: u64,
-    pub odd_sum: u128,
-    pub first: i128,
-    pub last: i128,
-}
-
 /// Writes a digest.
 pub fn write(out: &mut impl Write, header: &Header, digest: &Digest) -> Result<()> {
     let mut lines = LineWriter::new(out, header)?;
-    for number in sorted(digest) {
-        lines.put(&line_of(digest, number))?;
+    let mut cursor = digest.cursor();
+    while let Some(line) = cursor.next()? {
+        lines.put(&line)?;
     }
     lines.finish(&digest.counts)
 }
@@ -189,69 +176,6 @@ fn cannot_write(error: std::io::Error) -> Error {
     Error::io("cannot write the digest", error)
 }
 
-/// The entries with cells, by series and bucket.
-fn sorted(digest: &Digest) -> Vec<u32> {
-    let series = &digest.table.series;
-    let mut order: Vec<u32> = (0..series.len() as u32).collect();
-    order.sort_by(|a, b| series[*a as usize].label.cmp(&series[*b as usize].label));
-    let mut rank = vec![0u32; series.len()];
-    for (place, number) in order.into_iter().enumerate() {
-        rank[number as usize] = place as u32;
-    }
-    let entries = &digest.entries;
-    let mut numbers: Vec<u32> =
-        (0..entries.len() as u32).filter(|n| entries[*n as usize].cells + entries[*n as usize].odd_cells > 0).collect();
-    numbers.sort_by_key(|n| (rank[entries[*n as usize].series as usize], entries[*n as usize].bucket));
-    numbers
-}
-
-fn line_of(digest: &Digest, number: u32) -> Line {
-    let entry = &digest.entries[number as usize];
-    Line {
-        label: digest.table.series[entry.series as usize].label.clone(),
-        bucket: entry.bucket,
-        cells: entry.cells,
-        rows: entry.rows,
-        sum: entry.sum,
-        odd_cells: entry.odd_cells,
-        odd_sum: entry.odd_sum,
-        first: entry.first,
-        last: entry.last,
-    }
-}
-
-/// The sorted lines of a digest, from memory or from a file.
-pub enum Cursor<'a> {
-    Memory { digest: &'a Digest, left: VecDeque<u32>, series: u64 },
-    File(&'a mut FileCursor),
-}
-
-impl<'a> Cursor<'a> {
-    /// Over a digest in memory.
-    pub fn memory(digest: &'a Digest) -> Self {
-        let left = sorted(digest);
-        let mut series: Vec<u32> = left.iter().map(|number| digest.entries[*number as usize].series).collect();
-        series.dedup();
-        Cursor::Memory { digest, left: left.into(), series: series.len() as u64 }
-    }
-
-    /// The next line; `None` at the end. A file without its trailer is an error of kind `Incomplete`.
-    pub fn next(&mut self) -> Result<Option<Line>> {
-        match self {
-            Cursor::Memory { digest, left, .. } => Ok(left.pop_front().map(|number| line_of(digest, number))),
-            Cursor::File(file) => file.next(),
-        }
-    }
-
-    /// The counts and the number of series with a cell; complete once `next` gave `None`.
-    pub fn counts(&self) -> (Counts, u64) {
-        match self {
-            Cursor::Memory { digest, series, .. } => (digest.counts, *series),
-            Cursor::File(file) => (file.counts, file.series),
-        }
-    }
-}
-
 /// Reads a digest file.
 pub struct FileCursor {
     pub header: Header,
@@ -261,7 +185,7 @@ pub struct FileCursor {
     line: u64,
     /// Complete after the last line.
     pub counts: Counts,
-    series: u64,
+    pub series: u64,
     last: Option<(String, i64)>,
     done: bool,
 }
@@ -360,6 +284,9 @@ fn parse(text: &str) -> Option<Line> {
         odd_sum: u128::from_str_radix(next()?, 16).ok()?,
         first: next()?.parse().ok()?,
         last: next()?.parse().ok()?,
+        hash: 0,
+        again: false,
+        epoch: 0,
     };
     parts.next().is_none().then_some(line)
 }

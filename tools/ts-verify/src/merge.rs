@@ -5,8 +5,9 @@
 
 use crate::args::MergeArgs;
 use crate::digest::Counts;
-use crate::digest_file::{ColumnHead, FileCursor, Header, Line, LineWriter};
+use crate::digest_file::{ColumnHead, FileCursor, Header, LineWriter};
 use crate::input::{Input, Settings, Spec};
+use crate::lines::Line;
 use crate::options::{Dedupe, Options};
 use cli::Run;
 use cli::output::Output;
@@ -139,13 +140,7 @@ fn sum(same: &mut Vec<Head>, options: Options, parts: &[FileCursor]) -> Result<L
         return Err(Error::new(Kind::Bug, "a sum of no lines"));
     };
     for Head { line, .. } in heads {
-        total.cells += line.cells;
-        total.rows += line.rows;
-        total.sum = total.sum.wrapping_add(line.sum);
-        total.odd_cells += line.odd_cells;
-        total.odd_sum = total.odd_sum.wrapping_add(line.odd_sum);
-        total.first = total.first.min(line.first);
-        total.last = total.last.max(line.last);
+        total.absorb(&line);
     }
     Ok(total)
 }

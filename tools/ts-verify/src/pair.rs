@@ -2,18 +2,20 @@
 
 use crate::args::{DEFAULTS, PairArgs};
 use crate::classes::{Class, Classes};
-use crate::compare::{Differing, Outcome, check_headers, compare};
+use crate::compare::{Outcome, check_headers, compare};
+use crate::differing::{Differing, List, ListWriter};
 use crate::digest::Counts;
-use crate::digest_file::{Cursor, FileCursor, Header, Line};
+use crate::digest_file::{FileCursor, Header};
 use crate::form::{Form, need};
 use crate::heat::{Heat, Look};
 use crate::html::{self, Page};
 use crate::input::Input;
 use crate::layout::{Agreement, Layout, RoleConflict, agree};
+use crate::lines::{Cursor, Line};
 use crate::options::Options;
 use crate::report::{Kind as What, Record, Report};
 use crate::rerun::Rerun;
-use crate::rowdiff::{self, Found, RowOutcome, State};
+use crate::rowdiff::{self, Found, Room, RowOutcome, State};
 use crate::side::{Finished, Opened, both, check_names};
 use crate::verdict::Verdict;
 use cli::Run;
@@ -106,6 +108,11 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
         None => rerun.add_unless_allowed(bucket, &classes),
     })?;
     classes.set(Class::NonFinite, seen.outcome.non_finite);
+    for side in [&mut a, &mut b] {
+        if let Side::Made(made, _) = side {
+            made.release();
+        }
+    }
     let (x, y) = (seen.a.0, seen.b.0);
     classes.set(Class::AllNullRow, x.all_null_rows.abs_diff(y.all_null_rows));
     classes.set(Class::EmptyTag, x.empty_tags.abs_diff(y.empty_tags));
@@ -113,35 +120,39 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     classes.set(Class::PrecisionCollision, x.collisions.max(y.collisions));
 
     let odd = !classes.within(Class::NonFinite);
-    let mut rows = RowOutcome::default();
+    let mut outcome = RowOutcome::default();
     let buckets = seen.outcome.differing + if odd { seen.outcome.only_odd } else { 0 };
-    let mut differing = seen.differing;
-    if odd {
-        differing.extend(seen.only_odd);
-        differing.sort_by(|x, y| (&x.label, x.bucket).cmp(&(&y.label, y.bucket)));
-    }
     match (rows_max, &mut a, &mut b) {
-        (Some(rows_max), Side::Made(a, _), Side::Made(b, _)) => {
-            let (x, y) = (row_side(a), row_side(b));
-            rows = rowdiff::run((x, y), &differing, &options, rows_max, &mut classes, &mut report, run)?;
+        (Some(rows), Side::Made(a, _), Side::Made(b, _)) => {
+            let room = Room::new(rows, args.equal.max_memory);
+            let sides = (row_side(a), row_side(b));
+            let differing = (&seen.differing, odd);
+            outcome = rowdiff::run(sides, differing, &options, room, (&mut classes, &mut report), run)?;
         }
         _ => {
-            for bucket in &differing {
-                report.difference(&bucket_record(bucket, options.bucket))?;
+            let (mut list, mut shown) = (seen.differing.open(), 0);
+            while let Some(bucket) = list.next()? {
+                if odd || !bucket.only_odd {
+                    shown += 1;
+                    report.difference(&bucket_record(&bucket, options.bucket))?;
+                }
             }
-            report.count_more(What::Bucket, buckets.saturating_sub(differing.len() as u64));
-            rows.real = buckets;
-            rows.found = vec![Found::DIGEST; differing.len()];
-            if rows_max.is_none() && odd {
+            report.count_more(What::Bucket, buckets.saturating_sub(shown));
+            outcome.real = buckets;
+            if odd {
                 rerun.add_held()?;
             }
         }
     }
     if rows_max.is_some() {
-        for (bucket, found) in differing.iter().zip(&rows.found) {
-            let state = found.state(&classes);
+        let (mut list, mut found) = (seen.differing.open(), outcome.found.iter());
+        while let Some(bucket) = list.next()? {
+            if bucket.only_odd && !odd {
+                continue;
+            }
+            let state = found.next().unwrap_or(&Found::DIGEST).state(&classes);
             if state != State::Tolerated {
-                rerun.add(bucket)?;
+                rerun.add(&bucket)?;
             }
             if let Some(page) = &mut page {
                 let look = if bucket.only_odd { Look::Odd } else { Look::Differing };
@@ -151,7 +162,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     }
 
     let level = if rows_max.is_some() { "rows" } else { "digest" };
-    let verdict = Verdict::new(&rows, &classes, &report, (x, y), options.sample, &args.report);
+    let verdict = Verdict::new(&outcome, &classes, &report, (x, y), options.sample, &args.report);
     let side = |name: &str, (counts, series): (Counts, u64), buckets: u64| {
         json!({
             "name": name, "rows": counts.rows, "cells": counts.cells, "series": series, "buckets": buckets,
@@ -167,12 +178,12 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
         "kind": "summary",
         "verdict": verdict.word(),
         "message": verdict.message(),
-        "complete": rows.not_examined == 0 && options.sample.is_none() && !matches!(verdict, Verdict::None(_)),
+        "complete": outcome.not_examined == 0 && options.sample.is_none() && !matches!(verdict, Verdict::None(_)),
         "level": level,
         "a": side(a.name(), seen.a, seen.outcome.buckets_a),
         "b": side(b.name(), seen.b, seen.outcome.buckets_b),
         "buckets_differing": buckets,
-        "buckets_not_examined": rows.not_examined,
+        "buckets_not_examined": outcome.not_examined,
         "differences": report.counts(),
         "allowed": report.allowed,
         "shown": report.shown,
@@ -201,7 +212,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
 }
 
 fn row_side(side: &mut Finished) -> rowdiff::Side<'_> {
-    rowdiff::Side { rows: &mut side.rows, layout: &side.layout, digest: &mut side.digest }
+    rowdiff::Side { rows: &mut side.rows, layout: &side.layout }
 }
 
 /// Opens both sides and makes the digests that are not there yet.
@@ -224,7 +235,7 @@ fn open(args: &PairArgs, rows: bool, classes: &Classes, run: &Run) -> Result<Pai
             check_names(&mapping, &[&a.layout, &b.layout])?;
             (agreements, conflicts) = agree(&mut a.layout, &mut b.layout, &mapping, options);
             check_headers(&Header::new(&a.layout, options), &Header::new(&b.layout, options))?;
-            let (a, b) = both(a, b, &options, memory, run)?;
+            let (a, b) = both(a, b, &options, memory / 4, run)?;
             (made(a, options), made(b, options))
         }
         _ if rows => {
@@ -239,14 +250,14 @@ fn open(args: &PairArgs, rows: bool, classes: &Classes, run: &Run) -> Result<Pai
             options = adopt(options, a.header.options)?;
             let b = beside(&a.header, Opened::new(b, &mapping)?, options, &mapping)?;
             check_headers(&a.header, &Header::new(&b.layout, options))?;
-            let b = b.digest(&options, memory, run, &AtomicBool::new(false))?;
+            let b = b.digest(&options, memory / 2, run, &AtomicBool::new(false))?;
             (file(a), made(b, options))
         }
         (Input::Rows(a), Input::Digest(b)) => {
             options = adopt(options, b.header.options)?;
             let a = beside(&b.header, Opened::new(a, &mapping)?, options, &mapping)?;
             check_headers(&Header::new(&a.layout, options), &b.header)?;
-            let a = a.digest(&options, memory, run, &AtomicBool::new(false))?;
+            let a = a.digest(&options, memory / 2, run, &AtomicBool::new(false))?;
             (made(a, options), file(b))
         }
     };
@@ -299,8 +310,7 @@ fn beside(header: &Header, mut side: Opened, options: Options, mapping: &crate::
 /// What the digests say.
 struct Seen {
     outcome: Outcome,
-    differing: Vec<Differing>,
-    only_odd: Vec<Differing>,
+    differing: List,
     a: (Counts, u64),
     b: (Counts, u64),
 }
@@ -316,23 +326,21 @@ impl Seen {
     ) -> Result<Seen> {
         check_headers(a.header(), b.header())?;
         let (a, b) = (&mut cursor(a), &mut cursor(b));
-        let (mut differing, mut only_odd) = (Vec::new(), Vec::new());
+        let (mut differing, mut kept) = (ListWriter::new()?, [0; 2]);
         let outcome = compare(a, b, look, |bucket| {
             each(&bucket)?;
-            let list = if bucket.only_odd { &mut only_odd } else { &mut differing };
-            if (list.len() as u64) < keep {
-                list.push(bucket);
-            }
-            Ok(())
+            let kept = &mut kept[usize::from(bucket.only_odd)];
+            *kept += 1;
+            if *kept <= keep { differing.put(&bucket) } else { Ok(()) }
         })?;
-        Ok(Seen { outcome, differing, only_odd, a: a.counts(), b: b.counts() })
+        Ok(Seen { outcome, differing: differing.finish()?, a: a.counts(), b: b.counts() })
     }
 }
 
 fn cursor(side: &mut Side) -> Cursor<'_> {
     match side {
         Side::File(cursor, _) => Cursor::File(cursor),
-        Side::Made(made, _) => Cursor::memory(&made.digest),
+        Side::Made(made, _) => made.digest.cursor(),
     }
 }
 

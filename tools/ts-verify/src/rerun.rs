@@ -4,7 +4,7 @@
 
 use crate::canonical::instant;
 use crate::classes::{Class, Classes};
-use crate::compare::Differing;
+use crate::differing::Differing;
 use crate::options::Options;
 use cli::output::Output;
 use fault::{Error, Result};

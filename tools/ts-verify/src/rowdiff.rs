@@ -1,18 +1,19 @@
 //! The row stage: the buckets whose digests differ, read again, cell by cell.
 //!
-//! At most `--rows-max` rows per side are in memory: the buckets are taken in groups, and a bucket that is larger on its
-//! own is taken in parts, which the times of the rows choose.
+//! At most `--rows-max` rows per side are in memory, and a share of `--max-memory`: the buckets are taken in groups, and a
+//! bucket that is larger on its own is taken in parts, which the times of the rows choose.
 
 use crate::canonical;
 use crate::classes::{Class, Classes};
-use crate::compare::Differing;
-use crate::digest::{Digest, bucket_of, each_cell};
+use crate::differing::{Differing, List};
+use crate::digest::{bucket_of, each_cell};
 use crate::form::Form;
 use crate::input::Rows;
 use crate::layout::Layout;
 use crate::options::{Dedupe, Options};
 use crate::report::{Kind, Record, Report};
 use crate::sample;
+use crate::series::Table;
 use cli::Run;
 use fault::{Context, Error, Result};
 use rows::time::Unit;
@@ -26,10 +27,39 @@ use xxhash_rust::xxh3::xxh3_64;
 pub struct Side<'a> {
     pub rows: &'a mut Rows,
     pub layout: &'a Layout,
-    pub digest: &'a mut Digest,
 }
 
-/// A pass over both sides: some buckets, and which part of their rows.
+/// What may be in memory, per side.
+#[derive(Clone, Copy)]
+pub struct Room {
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+impl Room {
+    /// Of `--rows-max` and a part of `--max-memory`; a few rows have room in any case.
+    pub fn new(rows: u64, max_memory: u64) -> Room {
+        Room { rows, bytes: (max_memory / 4).max(4 << 20) }
+    }
+
+    /// How much of it a bucket takes, as far as its lines tell, in millionths.
+    fn share(self, bucket: &Differing) -> u64 {
+        let bytes = bucket.rows() * ROW_BYTES + bucket.cells() * (CELL_BYTES + NUMBER_BYTES);
+        let part = |n: u64, of: u64| u128::from(n) * 1_000_000 / u128::from(of.max(1));
+        let share = part(bucket.rows(), self.rows).max(part(bytes, self.bytes));
+        u64::try_from(share).unwrap_or(u64::MAX).max(1)
+    }
+}
+
+/// Bytes that a row and a cell cost beside the value, and what a number takes.
+const ROW_BYTES: u64 = 120;
+const CELL_BYTES: u64 = 64;
+const NUMBER_BYTES: u64 = 17;
+
+/// Buckets in one group, at most: they have their price, too.
+const BUCKETS: usize = 20_000;
+
+/// A pass over both sides: some buckets of a group, and which part of their rows.
 struct Job {
     buckets: std::ops::Range<usize>,
     part: u64,
@@ -60,25 +90,27 @@ pub struct RowOutcome {
     pub found: Vec<Found>,
 }
 
-/// What the rows of a differing bucket showed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Found {
-    /// A difference that no allowed class explains; or they were not all read.
-    real: bool,
-    /// Classes of the others, a bit each.
-    classes: u32,
-}
+/// What the rows of a differing bucket showed: classes of deviations, a bit each.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found(u16);
 
 impl Found {
+    /// A difference that no allowed class explains; or the rows were not all read.
+    const REAL: u16 = 1 << 15;
+
     /// For a bucket whose rows were not read: its digest differs.
-    pub const DIGEST: Found = Found { real: true, classes: 0 };
+    pub const DIGEST: Found = Found(Found::REAL);
+
+    fn note(&mut self, class: Option<Class>) {
+        self.0 |= class.map_or(Found::REAL, |class| 1 << class as u16);
+    }
 
     /// What stands in the end, when all deviations are counted.
     pub fn state(self, classes: &Classes) -> State {
-        let seen = |class: &Class| self.classes & (1 << *class as u32) != 0;
-        if self.real || Class::ALL.iter().any(|class| seen(class) && !classes.within(*class)) {
+        let seen = |class: &Class| self.0 & (1 << *class as u16) != 0;
+        if self.0 & Found::REAL != 0 || Class::ALL.iter().any(|class| seen(class) && !classes.within(*class)) {
             State::Differing
-        } else if self.classes != 0 {
+        } else if self.0 != 0 {
             State::Tolerated
         } else {
             State::Unchecked
@@ -96,60 +128,109 @@ pub enum State {
     Unchecked,
 }
 
-/// Looks at the rows of the differing buckets, in order, and reports.
+/// Looks at the rows of the differing buckets, in order, and reports. `odd`: also of those that differ only in NaN and
+/// infinities.
 pub fn run<W: Write>(
-    (mut a, mut b): (Side, Side),
-    differing: &[Differing],
+    (a, b): (Side, Side),
+    (differing, odd): (&List, bool),
     options: &Options,
-    rows_max: u64,
-    classes: &mut Classes,
-    report: &mut Report<W>,
+    room: Room,
+    (classes, report): (&mut Classes, &mut Report<W>),
     run: &Run,
 ) -> Result<RowOutcome> {
-    let mut outcome = RowOutcome { found: vec![Found::default(); differing.len()], ..RowOutcome::default() };
     let names = Names::new(a.layout, b.layout);
-    for (pass, job) in jobs(differing, rows_max).into_iter().enumerate() {
-        if outcome.real > 0 && (!report.has_room() || pass >= PASSES) {
-            for found in outcome.found.get_mut(job.buckets.clone()).unwrap_or_default() {
-                found.real = true;
-            }
-            // A bucket of which a part was looked at counts as looked at.
-            if job.part == 0 {
-                outcome.not_examined += job.buckets.len() as u64;
-            }
+    let outcome = RowOutcome::default();
+    let mut stage = Stage { a, b, names, options, room, classes, report, run, outcome, passes: 0 };
+    let (mut list, mut group, mut held) = (differing.open(), Vec::new(), 0);
+    loop {
+        let next = list.next()?;
+        if next.as_ref().is_some_and(|bucket| bucket.only_odd && !odd) {
             continue;
         }
-        let buckets = differing.get(job.buckets.clone()).unwrap_or_default();
-        let x = collect(&mut a, buckets, &job, options, &names.a, run).context(|| a.rows.name.clone())?;
-        let y = collect(&mut b, buckets, &job, options, &names.b, run).context(|| b.rows.name.clone())?;
-        let found = outcome.found.get_mut(job.buckets.clone()).unwrap_or_default();
-        outcome.real += diff((&x, &y), (buckets, found), &names, options, classes, report)?;
+        let share = next.as_ref().map_or(0, |bucket| room.share(bucket));
+        if !group.is_empty() && (next.is_none() || held + share > 1_000_000 || group.len() >= BUCKETS) {
+            stage.group(&group)?;
+            group.clear();
+            held = 0;
+        }
+        held += share;
+        match next {
+            None => break,
+            Some(bucket) => group.push(bucket),
+        }
     }
-    outcome.unexplained = outcome.found.iter().any(|found| !found.real && found.classes == 0);
+    let mut outcome = stage.outcome;
+    outcome.unexplained = outcome.found.contains(&Found::default());
     Ok(outcome)
 }
 
-fn jobs(differing: &[Differing], rows_max: u64) -> Vec<Job> {
-    let mut jobs = Vec::new();
-    let (mut start, mut held) = (0, 0);
-    for (at, bucket) in differing.iter().enumerate() {
-        let rows = bucket.rows();
-        if held > 0 && held + rows > rows_max {
-            jobs.push(Job { buckets: start..at, part: 0, parts: 1 });
-            (start, held) = (at, 0);
+/// The row stage under way.
+struct Stage<'a, W: Write> {
+    a: Side<'a>,
+    b: Side<'a>,
+    names: Names,
+    options: &'a Options,
+    room: Room,
+    classes: &'a mut Classes,
+    report: &'a mut Report<W>,
+    run: &'a Run,
+    outcome: RowOutcome,
+    passes: usize,
+}
+
+impl<W: Write> Stage<'_, W> {
+    /// Looks at some buckets.
+    fn group(&mut self, group: &[Differing]) -> Result<()> {
+        let mut found = vec![Found::default(); group.len()];
+        // Only a bucket that is alone can take more than all of the room.
+        let share = group.iter().map(|bucket| self.room.share(bucket)).max().unwrap_or_default();
+        let parts = share.div_ceil(1_000_000).max(1);
+        let mut jobs: Vec<Job> = (0..parts).rev().map(|part| Job { buckets: 0..group.len(), part, parts }).collect();
+        while let Some(job) = jobs.pop() {
+            let (buckets, found) = (group.get(job.buckets.clone()), found.get_mut(job.buckets.clone()));
+            let (buckets, found) = (buckets.unwrap_or_default(), found.unwrap_or_default());
+            if self.outcome.real > 0 && (!self.report.has_room() || self.passes >= PASSES) {
+                // A bucket of which a part was looked at counts as looked at.
+                if job.part == 0 {
+                    self.outcome.not_examined += buckets.len() as u64;
+                }
+                found.iter_mut().for_each(|found| found.note(None));
+                continue;
+            }
+            self.passes += 1;
+            let (options, room) = (self.options, self.room.bytes);
+            let x = collect(&mut self.a, buckets, &job, options, &self.names.a, room, self.run);
+            let x = x.context(|| self.a.rows.name.clone())?;
+            let y = match x {
+                None => None,
+                Some(_) => collect(&mut self.b, buckets, &job, options, &self.names.b, room, self.run)
+                    .context(|| self.b.rows.name.clone())?,
+            };
+            let (Some(x), Some(y)) = (x, y) else {
+                jobs.extend(job.halves());
+                continue;
+            };
+            let known = (&self.names, options);
+            self.outcome.real += diff((&x, &y), (buckets, found), known, self.classes, self.report)?;
         }
-        if rows > rows_max {
-            let parts = rows.div_ceil(rows_max);
-            jobs.extend((0..parts).map(|part| Job { buckets: at..at + 1, part, parts }));
-            (start, held) = (at + 1, 0);
+        self.outcome.found.extend(found);
+        Ok(())
+    }
+}
+
+impl Job {
+    /// Two jobs, the second first, with half of the rows each.
+    fn halves(self) -> [Job; 2] {
+        let Job { buckets, part, parts } = self;
+        if buckets.len() > 1 {
+            let middle = buckets.start + buckets.len() / 2;
+            let half = |buckets| Job { buckets, part, parts };
+            [half(middle..buckets.end), half(buckets.start..middle)]
         } else {
-            held += rows.max(1);
+            let half = |part| Job { buckets: buckets.clone(), part, parts: parts * 2 };
+            [half(part + parts), half(part)]
         }
     }
-    if start < differing.len() {
-        jobs.push(Job { buckets: start..differing.len(), part: 0, parts: 1 });
-    }
-    jobs
 }
 
 /// Names of fields, numbered over both sides.
@@ -189,39 +270,31 @@ impl Names {
     }
 }
 
+/// The cells of the buckets; `None` if they need more than `room` bytes and could be had in parts.
 fn collect(
     side: &mut Side,
     buckets: &[Differing],
     job: &Job,
     options: &Options,
     fields: &[u32],
+    room: u64,
     run: &Run,
-) -> Result<Cells> {
-    let numbers: HashMap<&str, u32> =
-        side.digest.table.series.iter().enumerate().map(|(n, series)| (series.label.as_str(), n as u32)).collect();
-    let wanted: HashMap<(u32, i64), usize> = buckets
-        .iter()
-        .enumerate()
-        .filter_map(|(at, bucket)| Some(((*numbers.get(bucket.label.as_str())?, bucket.bucket), at)))
-        .collect();
+) -> Result<Option<Cells>> {
+    let wanted: HashMap<(u128, i64), usize> =
+        buckets.iter().enumerate().map(|(at, bucket)| ((bucket.hash, bucket.bucket), at)).collect();
     // Buckets of one series stand together: the first one's place orders the rows of all.
     let first: Vec<usize> =
         buckets.iter().map(|bucket| buckets.partition_point(|other| other.label < bucket.label)).collect();
     let mut found = Cells::new();
-    if wanted.is_empty() {
-        return Ok(found);
-    }
     let mut reader = sample::open(side.rows, side.layout, options)?;
-    let mut heads = Vec::new();
-    let mut places = Vec::new();
+    let (mut table, mut heads, mut places, mut bytes) = (Table::new(), Vec::new(), Vec::new(), 0);
     while let Some(batch) = reader.next()? {
         run.stop().check()?;
-        let table = &mut side.digest.table;
-        table.fill(&batch, side.layout, options)?;
+        table.hashes(&batch, side.layout, options)?;
         places.clear();
         for key in &table.keys {
             let mine = key.inside && (job.parts == 1 || xxh3_64(&key.time.to_le_bytes()) % job.parts == job.part);
-            let place = if mine { wanted.get(&(key.series, bucket_of(key.time, options.bucket)?)) } else { None };
+            let place = if mine { wanted.get(&(key.hash, bucket_of(key.time, options.bucket)?)) } else { None };
             places.push(place.and_then(|place| first.get(*place)).copied());
         }
         if places.iter().all(Option::is_none) {
@@ -230,25 +303,32 @@ fn collect(
         each_cell(&batch, side.layout, options, &table.keys, &mut heads, |row, field, _, value| {
             let (Some(place), Some(field)) = (places[row], fields.get(field as usize)) else { return Ok(()) };
             let cells = found.entry((place, table.keys[row].time)).or_default();
+            bytes += if cells.is_empty() { ROW_BYTES } else { 0 };
             match cells.iter_mut().find(|cell| cell.field == *field && options.dedupe != Dedupe::Keep) {
-                None => cells.push(Cell { field: *field, value: value.into() }),
+                None => {
+                    bytes += CELL_BYTES + value.len() as u64;
+                    cells.push(Cell { field: *field, value: value.into() });
+                }
                 Some(cell) if options.dedupe == Dedupe::Last => cell.value = value.into(),
                 Some(_) => {}
             }
             Ok(())
         })?;
+        // Rows of one instant of one series stay together, however small the part.
+        if bytes > room && (buckets.len() > 1 || (found.len() > 1 && job.parts < 1 << 20)) {
+            return Ok(None);
+        }
     }
     for cells in found.values_mut() {
         cells.sort_by(|a, b| (a.field, &a.value).cmp(&(b.field, &b.value)));
     }
-    Ok(found)
+    Ok(Some(found))
 }
 
 fn diff<W: Write>(
     (a, b): (&Cells, &Cells),
     (buckets, found): (&[Differing], &mut [Found]),
-    names: &Names,
-    options: &Options,
+    (names, options): (&Names, &Options),
     classes: &mut Classes,
     report: &mut Report<W>,
 ) -> Result<u64> {
@@ -266,10 +346,7 @@ fn diff<W: Write>(
             let explained = class.filter(|class| classes.allows(*class));
             real += u64::from(explained.is_none());
             if let Some(found) = bucket_at(buckets, *key, options.bucket)?.and_then(|at| found.get_mut(at)) {
-                match explained {
-                    Some(class) => found.classes |= 1 << class as u32,
-                    None => found.real = true,
-                }
+                found.note(explained);
             }
             if class.is_some_and(|class| classes.unlimited(class)) {
                 report.allowed += 1;

@@ -107,7 +107,7 @@ impl Seen {
 pub struct Series {
     /// `{"measurement":…,"tags":{…}}`: canonical JSON, the same text on both sides, and the sort key.
     pub label: String,
-    hash: u128,
+    pub hash: u128,
     /// The series that came after this one the last time.
     next: u32,
     seen: Seen,
@@ -232,10 +232,15 @@ impl Table {
         }
     }
 
+    /// Fills [`Table::keys`] with the key of every row of the batch, but for the number of its series.
+    pub fn hashes(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
+        self.hash_series(batch, layout, options)?;
+        self.times(batch, layout, options)
+    }
+
     /// Fills [`Table::keys`] with the key of every row of the batch.
     pub fn fill(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
-        self.hash_series(batch, layout, options)?;
-        self.times(batch, layout, options)?;
+        self.hashes(batch, layout, options)?;
         let mut last: Option<(u128, u32)> = None;
         for row in 0..batch.num_rows() {
             let hash = self.keys[row].hash;
@@ -250,6 +255,13 @@ impl Table {
             self.keys[row].series = series;
         }
         Ok(())
+    }
+
+    /// The buckets of [`Table::set_bucket`] stand for nothing any more.
+    pub fn forget_buckets(&mut self) {
+        for series in &mut self.series {
+            series.bucket = (0, 0, 0);
+        }
     }
 
     /// As [`Table::again`].
@@ -312,38 +324,44 @@ impl Table {
 
     fn add(&mut self, hash: u128, batch: &RecordBatch, layout: &Layout, options: &Options, row: usize) -> Result<u32> {
         let number = u32::try_from(self.series.len()).map_err(|_| Error::malformed("more than 2^32 series"))?;
-        let mut label = Map::new();
-        let measurement = match layout.measurement.column() {
-            Some(column) => self.text_of(batch.column(column.index), column, options, row)?,
-            None => layout.measurement.name().map(str::to_owned),
-        };
-        if let Some(name) = measurement {
-            label.insert("measurement".into(), name.into());
-        }
-        let mut texts = Map::new();
-        for tag in &layout.tags {
-            if let Some(text) = self.text_of(batch.column(tag.index), tag, options, row)?
-                && (!text.is_empty() || options.empty_tag_distinct)
-            {
-                texts.insert(tag.name.clone(), Value::String(text));
-            }
-        }
-        label.insert("tags".into(), Value::Object(texts));
-        let label = Value::Object(label).to_string();
-        self.bytes += label.len() + std::mem::size_of::<Series>() + 96;
+        let label = label(batch, layout, options, row)?;
+        // Twice the record, because the vector grows by doubling, and its place in the index.
+        self.bytes += label.len() + 2 * std::mem::size_of::<Series>() + 96;
         let next = number;
         self.series.push(Series { label, hash, next, seen: Seen::default(), bucket: (0, 0, 0) });
         self.index.insert(hash, number);
         Ok(number)
     }
+}
 
-    fn text_of(&mut self, array: &ArrayRef, tag: &Column, options: &Options, row: usize) -> Result<Option<String>> {
-        let mut text = None;
-        let one = plain(&array.slice(row, 1), false)?;
-        let entry = |scratch: &Scratch| text = Some(String::from_utf8_lossy(scratch.value()).into_owned());
-        tags(&one, tag.form, options.rules, &mut Scratch::new(0), entry, |_, ()| {})?;
-        Ok(text)
+/// The label of the series of a row.
+pub fn label(batch: &RecordBatch, layout: &Layout, options: &Options, row: usize) -> Result<String> {
+    let mut label = Map::new();
+    let measurement = match layout.measurement.column() {
+        Some(column) => text_of(batch.column(column.index), column, options, row)?,
+        None => layout.measurement.name().map(str::to_owned),
+    };
+    if let Some(name) = measurement {
+        label.insert("measurement".into(), name.into());
     }
+    let mut texts = Map::new();
+    for tag in &layout.tags {
+        if let Some(text) = text_of(batch.column(tag.index), tag, options, row)?
+            && (!text.is_empty() || options.empty_tag_distinct)
+        {
+            texts.insert(tag.name.clone(), Value::String(text));
+        }
+    }
+    label.insert("tags".into(), Value::Object(texts));
+    Ok(Value::Object(label).to_string())
+}
+
+fn text_of(array: &ArrayRef, tag: &Column, options: &Options, row: usize) -> Result<Option<String>> {
+    let mut text = None;
+    let one = plain(&array.slice(row, 1), false)?;
+    let entry = |scratch: &Scratch| text = Some(String::from_utf8_lossy(scratch.value()).into_owned());
+    tags(&one, tag.form, options.rules, &mut Scratch::new(0), entry, |_, ()| {})?;
+    Ok(text)
 }
 
 /// A batch and how to read it.

@@ -62,7 +62,8 @@ impl Opened {
                 skipped.add(rows - batch.num_rows() as u64);
             }
         }
-        if options.dedupe != Dedupe::Keep && digest.entries.iter().any(|entry| entry.again) {
+        digest.finish(options)?;
+        if options.dedupe != Dedupe::Keep && digest.doubtful() > 0 {
             if !self.rows.again() {
                 return Err(Error::new(
                     Kind::NoVerdict,
@@ -76,12 +77,11 @@ impl Opened {
                 &mut digest,
                 layout,
                 options,
-                max_memory,
+                max_memory.max(256 << 10),
                 || sample::open(rows, layout, options),
                 |_| look(),
             )?;
         }
-        digest.finish();
         Ok(digest)
     }
 }
@@ -103,6 +103,13 @@ pub fn check_names(mapping: &Mapping, layouts: &[&Layout]) -> Result<()> {
     match missing {
         None => Ok(()),
         Some(name) => Err(Error::usage(format!("no input has a column {name}, which the options name"))),
+    }
+}
+
+impl Finished {
+    /// Frees what the digest holds in memory or on disk.
+    pub fn release(&mut self) {
+        self.digest = Digest::new(0);
     }
 }
 

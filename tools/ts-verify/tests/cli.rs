@@ -314,12 +314,3 @@ fn a_full_disk_is_7_and_a_closed_pipe_141() {
     let outcome = shell(script).current_dir(directory.path()).run();
     assert_eq!(outcome.text().trim(), "141", "{}", outcome.stderr);
 }
-
-#[test]
-fn too_little_memory_is_no_verdict() {
-    let many: String = (0..5_000).map(|i| format!("2024-01-01T00:00:00.000Z,d{i},1,1,true,x\n")).collect();
-    let many = format!("{HEAD}{many}");
-    let outcome = rows(&["--max-memory", "100KiB"], &many, &many).code(10);
-    assert!(outcome.stderr.contains("--max-memory"), "{}", outcome.stderr);
-    rows(&[], &many, &many).code(0);
-}
