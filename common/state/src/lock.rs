@@ -60,7 +60,13 @@ pub(crate) fn take(path: &Path, me: &Holder, wait: Duration) -> Result<Taken> {
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) if Instant::now() < end => {
                 std::thread::sleep(Duration::from_millis(50));
             }
-            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => return Ok(Taken::Held(holder(&mut file))),
+            Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {
+                // Somebody may only be looking ([`held`]), which lasts no longer than this takes.
+                if Instant::now() > end + LOOK || !shared(&file).map_err(|error| fail("lock", error))? {
+                    return Ok(Taken::Held(holder(&mut file)));
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
             Err(errno) => return Err(fail("lock", errno.into())),
         }
     }
@@ -74,15 +80,25 @@ pub(crate) fn take(path: &Path, me: &Holder, wait: Duration) -> Result<Taken> {
     Ok(Taken::Mine(Lock { _file: file }))
 }
 
-/// Who holds the lock now, if somebody does.
+/// How long others may look at a lock that is wanted, one after the other.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Takes the lock beside others that do no more than look; false if somebody works.
+fn shared(file: &File) -> std::io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(false),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// Who holds the lock now, if somebody does. Needs no more than the right to read.
 pub(crate) fn held(path: &Path) -> Result<Option<Holder>> {
-    if !path.exists() {
-        return Ok(None);
-    }
-    let mut file = open(path)?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(None),
-        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(Some(holder(&mut file))),
-        Err(errno) => Err(Error::io(format!("cannot look at {}", path.display()), errno.into())),
-    }
+    let fail = |error| Error::io(format!("cannot look at {}", path.display()), error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(fail(error)),
+    };
+    Ok(if shared(&file).map_err(fail)? { None } else { Some(holder(&mut file)) })
 }

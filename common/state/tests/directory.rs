@@ -124,6 +124,35 @@ fn what_is_damaged_is_never_taken_for_done() {
 }
 
 #[test]
+fn a_line_that_was_cut_does_not_take_the_next_one_with_it() {
+    let (scratch, directory, _) = directory();
+    let path = scratch.path().join("journal.jsonl");
+    // A full disk leaves a part of a line.
+    std::fs::write(&path, "{\"at\":\"1\",\"id\":\"b\",\"what\":\"started\"}\n{\"at\":\"2\",\"id\":\"b\"").unwrap();
+    directory.note("3", "b", "done", String::new()).unwrap();
+    directory.note("4", "b", "retry", String::new()).unwrap();
+    let what: Vec<String> = directory.history("b").unwrap().into_iter().map(|event| event.what).collect();
+    assert_eq!(what, ["started", "done", "retry"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap().lines().count(), 4);
+}
+
+#[test]
+fn two_that_look_do_not_see_each_other_at_work() {
+    let (scratch, directory, _) = directory();
+    drop(directory.lock("a", &me(), Duration::ZERO).unwrap());
+    // Another look at the same instant: a lock that others may share.
+    let other = std::fs::File::open(scratch.path().join("lock/a")).unwrap();
+    rustix::fs::flock(&other, rustix::fs::FlockOperation::LockShared).unwrap();
+    assert_eq!(directory.status("a").unwrap(), Status::Pending);
+    // And whoever wants to work waits for it.
+    std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        drop(other);
+    });
+    directory.lock("a", &me(), Duration::ZERO).unwrap();
+}
+
+#[test]
 fn a_directory_without_a_plan_is_a_usage_error() {
     let scratch = testkit::temp_dir();
     let error = Directory::open(scratch.path()).unwrap_err();

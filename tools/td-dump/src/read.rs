@@ -129,14 +129,19 @@ impl PartReader {
         let file = spool::temporary().map_err(Broken::Local)?;
         let mut handle =
             file.try_clone().map_err(|error| Broken::Local(Error::io("cannot use a temporary file", error)))?;
+        // What is full is not where the output goes.
+        let spooling = |error: Error| {
+            error.context(format!("spool in {} (TMPDIR may name another place)", std::env::temp_dir().display()))
+        };
         let options = WriteOptions { to: Format::Arrow, ..WriteOptions::default() };
-        let mut writer = format::create(file, |_| Ok(()), layout.schema.clone(), options).map_err(Broken::Local)?;
+        let mut writer = format::create(file, |_| Ok(()), layout.schema.clone(), options)
+            .map_err(|error| Broken::Local(spooling(error)))?;
         let mut rows = 0u64;
         stream(client, part, layout, limits, &mut |batch| {
             rows += batch.num_rows() as u64;
-            writer.write(&batch)
+            writer.write(&batch).map_err(spooling)
         })?;
-        writer.finish().map_err(Broken::Local)?;
+        writer.finish().map_err(|error| Broken::Local(spooling(error)))?;
         if check {
             let counted = catalog::count(client, &part.from, &part.condition)?;
             if counted != rows {

@@ -106,7 +106,10 @@ impl Work<'_> {
                 host: host(),
                 at: now(),
             };
-            self.directory.failed(&failure)?;
+            self.directory.failed(&failure).map_err(|error| {
+                let cause = format!("split {}: attempt {number}: {}", self.split.id, refusal.error);
+                error.context(format!("{cause}; nor can that be put on record"))
+            })?;
             let wait = if refusal.retryable { backoff.next_wait(None) } else { None };
             let Some(wait) = wait else { return Err(self.error(&refusal, number)) };
             self.run.counter("retries").add(1);
