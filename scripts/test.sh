@@ -64,6 +64,7 @@ if ! $quick; then
   step "the scripts of a migration" scripts/test/scripts.sh
   step "migrations that are killed" scripts/test/killed.sh
   step "the kill matrix" scripts/test/matrix.sh
+  step "a disk that is full" scripts/test/disk.sh
   step "incremental rounds" scripts/test/rounds.sh
   step "the HTML report in a browser" scripts/test/report.sh
   step "limits: memory and large inputs" scripts/test/limits.sh
