@@ -4,15 +4,15 @@ use crate::args::Args;
 use fault::Result;
 use net::Endpoint;
 use state::plan::split_id;
+use state::{Directory, Plan};
 
 /// Where rows come from, where they go, and how they are made.
 pub struct Identity {
     pub source: String,
     target: String,
     options: String,
-    /// Of a round of an incremental migration: the instant that it ends with. Its splits are others than those of the
-    /// round before, or rows that were late would not be looked for.
-    pub round: String,
+    /// Of a round of an incremental migration: which one.
+    round: String,
 }
 
 impl Identity {
@@ -25,6 +25,24 @@ impl Identity {
             false => String::new(),
         };
         Ok(Identity { source, target, options: args.options.clone(), round: String::new() })
+    }
+
+    /// Makes the splits of a plan those of the round that ends with this instant: others than those of any round before,
+    /// or rows that were late for it would not be looked for. (Two may end with the same instant, when a clock was set
+    /// back, or when the range has a fixed end.)
+    pub fn other_round(&mut self, plan: &mut Plan, state: &Directory, end: &str) -> Result<()> {
+        for number in 0u64.. {
+            self.round = if number == 0 { end.to_owned() } else { format!("{end}#{number}") };
+            let mut known = false;
+            for split in &mut plan.splits {
+                split.id = self.split(&split.table, &split.predicate, &split.from, &split.to);
+                known = known || state.receipt(&split.id)?.is_some();
+            }
+            if !known {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// The id of a split.

@@ -18,7 +18,7 @@ use rows::instant::Printer;
 use rows::time::{Nanos, Unit, ceil_to};
 use source::{Source, Table};
 use state::plan::MOST;
-use state::{Plan, Split};
+use state::{Directory, Plan, Split};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -78,27 +78,20 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         return write(&plan, &args, run);
     }
     let mut identity = Identity::new(&args)?;
-    let marks = match &args.since_state {
-        Some(directory) => Some(rounds::marks(directory)?),
-        None => None,
-    };
-    let until = match &marks {
+    let state = args.since_state.as_deref().map(Directory::open).transpose()?;
+    let until = match &state {
         Some(_) => Some(args.until.unwrap_or_else(|| rounds::before(now(), args.settle))),
         None => args.until,
     };
+    let marks = state.as_ref().zip(until).map(|(state, until)| rounds::marks(state, until)).transpose()?;
     let mut source = Source::new(&args, run)?;
     let tables = source.tables(&args.table)?;
-    if let (Some(_), Some(until), Some(table)) = (&marks, until, tables.first()) {
-        identity.round = text(ceil_to(until, table.unit), table.unit);
-    }
     let mut plan = Plan { options: identity.options(&args), source: identity.source.clone(), splits: Vec::new() };
     for table in &tables {
-        let since = match &marks {
-            Some(marks) => marks.get(&table.name).map(|mark| rounds::before(*mark, args.lateness)).max(args.since),
-            None => args.since,
-        };
+        let mark = marks.as_ref().and_then(|marks| marks.get(&table.name).copied());
+        let since = mark.map(|mark| rounds::before(mark, args.lateness)).max(args.since);
         let mut planner = Planner { args: &args, source: &mut source, table, since, until };
-        let windows = if marks.is_some() { planner.round()? } else { planner.windows()? };
+        let windows = if marks.is_some() { planner.round(mark)? } else { planner.windows(until)? };
         for (predicate, window) in planner.divide(windows)? {
             let (from, to) = (text(window.from, table.unit), text(window.to, table.unit));
             plan.splits.push(Split {
@@ -110,6 +103,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
                 est_rows: Some(window.rows),
             });
         }
+    }
+    if let (Some(state), Some(until), Some(table)) = (&state, until, tables.first()) {
+        identity.other_round(&mut plan, state, &text(ceil_to(until, table.unit), table.unit))?;
     }
     if plan.splits.is_empty() {
         return Err(Error::new(Kind::NoVerdict, "the tables have no rows in this range: there is nothing to plan"));
@@ -136,12 +132,15 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn windows(&mut self) -> Result<Vec<Window>> {
+    fn windows(&mut self, until: Option<Nanos>) -> Result<Vec<Window>> {
         let unit = self.table.unit;
-        let (since, until) = (self.since.map(|at| ceil_to(at, unit)), self.until.map(|at| ceil_to(at, unit)));
+        let (since, until) = (self.since.map(|at| ceil_to(at, unit)), until.map(|at| ceil_to(at, unit)));
         let extent = self.source.extent(self.table, "", since, until)?;
         let Some(ends) = extent.range.filter(|_| extent.rows > 0) else { return Ok(Vec::new()) };
-        let range = Range { from: since, to: until.unwrap_or(ends.1.saturating_add(1)), ends };
+        let newest = ends.1.saturating_add(1);
+        // A round ends with what is there: its end becomes a mark.
+        let round = self.args.since_state.is_some();
+        let range = Range { from: since, to: until.filter(|_| !round).unwrap_or(newest), ends };
         let per_second = unit.per_second();
         let (source, table) = (&mut *self.source, self.table);
         let mut count = |from, to| source.extent(table, "", Some(from), Some(to));
@@ -151,27 +150,17 @@ impl Planner<'_> {
         }
     }
 
-    /// As [`Planner::windows`], with one window at least, which ends with the round: where it is done, the mark moves on
-    /// although there was nothing to move.
-    fn round(&mut self) -> Result<Vec<Window>> {
+    /// As [`Planner::windows`]; where there are none, one that ends with the mark, so that it stays.
+    fn round(&mut self, mark: Option<Nanos>) -> Result<Vec<Window>> {
+        let windows = self.windows(self.until)?;
         let unit = self.table.unit;
-        let mut windows = self.windows()?;
-        let Some(end) = self.until.map(|at| ceil_to(at, unit)) else { return Ok(windows) };
-        match windows.last_mut() {
-            Some(last) if last.to >= end => {}
-            Some(last) => {
-                let from = last.to;
-                windows.push(Window { from, to: end, rows: 0 });
+        match (self.since, mark) {
+            (Some(since), Some(mark)) if windows.is_empty() => {
+                let (from, to) = (ceil_to(since, unit), ceil_to(mark, unit));
+                Ok(if from < to { vec![Window { from, to, rows: 0 }] } else { windows })
             }
-            None => {
-                let start = self.since.map_or(end.saturating_sub(1), |at| ceil_to(at, unit));
-                // A clock that was set back: the round is over before it began, and the mark stays.
-                if start < end {
-                    windows.push(Window { from: start, to: end, rows: 0 });
-                }
-            }
+            _ => Ok(windows),
         }
-        Ok(windows)
     }
 
     /// With --group: windows that are too large, by ranges of sub-tables.

@@ -2,7 +2,7 @@
 
 use state::{Plan, Split};
 use testkit::tempfile::TempDir;
-use testkit::{Outcome, Sim, Tool, tool};
+use testkit::{Outcome, Sim, Tool, http, tool};
 
 /// `sensors`: 4 sub-tables, a row every 10 s each from 2024-01-01T00:00:00Z on.
 fn source(rows: u32) -> (TempDir, Sim) {
@@ -161,8 +161,13 @@ fn a_repair_has_exactly_the_splits_that_differ() {
 
 /// Makes a split done, as ts-run would.
 fn done(dir: &TempDir, split: &Split) {
+    done_at(dir, split, "2024-03-01T00:00:00Z");
+}
+
+/// With a clock that says this.
+fn done_at(dir: &TempDir, split: &Split, clock: &str) {
     let receipt = format!(
-        r#"{{"id":"{}","table":"{}","predicate":"","from":"{}","to":"{}","rows":1,"rejected":0,"dropped":0,"throttled":0,"attempt":1,"host":"h","started":"","ended":"","stages":[]}}"#,
+        r#"{{"id":"{}","table":"{}","predicate":"","from":"{}","to":"{}","rows":1,"rejected":0,"dropped":0,"throttled":0,"attempt":1,"host":"h","started":"{clock}","ended":"{clock}","stages":[]}}"#,
         split.id, split.table, split.from, split.to
     );
     std::fs::create_dir_all(dir.path().join("done")).unwrap();
@@ -189,7 +194,7 @@ fn the_next_round_begins_where_all_is_done() {
     let kept = std::fs::read(&path).unwrap();
     let second = round("2024-01-01T02:30:00Z");
     assert_eq!(second[0].from, "2024-01-01T00:20:00.000Z");
-    assert_eq!(second.last().unwrap().to, "2024-01-01T02:30:00.000Z");
+    assert_eq!(second.last().unwrap().to, "2024-01-01T02:29:50.001Z");
     // Windows of the lateness zone are moved again, though one like them is done.
     assert!(ids(&second).iter().all(|id| !ids(&first).contains(id)));
     std::fs::write(&path, &kept).unwrap();
@@ -197,18 +202,88 @@ fn the_next_round_begins_where_all_is_done() {
     let third = round("2024-01-01T02:30:00Z");
     assert_eq!((third[0].from.as_str(), third.len()), ("2024-01-01T01:50:00.000Z", 2));
     third.iter().for_each(|split| done(&dir, split));
-    // Beyond the data: one window without rows, so that the mark moves on.
+    // Beyond the data the mark stays where they end: a clock says nothing of what has arrived.
     let fourth = round("2024-02-01T00:00:00Z");
-    assert_eq!(fourth[0].from, "2024-01-01T02:20:00.000Z");
+    let windows: Vec<(&str, &str, Option<u64>)> =
+        fourth.iter().map(|split| (split.from.as_str(), split.to.as_str(), split.est_rows)).collect();
+    let newest = "2024-01-01T02:46:30.001Z";
+    assert_eq!(
+        windows,
+        [
+            ("2024-01-01T02:19:50.001Z", "2024-01-01T02:30:00.000Z", Some(240)),
+            ("2024-01-01T02:30:00.000Z", newest, Some(400))
+        ]
+    );
     fourth.iter().for_each(|split| done(&dir, split));
     let fifth = round("2024-02-02T00:00:00Z");
-    let windows: Vec<(&str, &str, Option<u64>)> =
-        fifth.iter().map(|split| (split.from.as_str(), split.to.as_str(), split.est_rows)).collect();
-    assert_eq!(windows, [("2024-01-31T23:50:00.000Z", "2024-02-02T00:00:00.000Z", Some(0))]);
+    assert_eq!((fifth[0].from.as_str(), fifth[0].to.as_str()), ("2024-01-01T02:36:30.001Z", newest));
+    fifth.iter().for_each(|split| done(&dir, split));
+    // The same round again is another one: what was late for the first may be there now.
+    let sixth = round("2024-02-02T00:00:00Z");
+    assert_eq!((sixth[0].from.as_str(), sixth[0].to.as_str()), ("2024-01-01T02:36:30.001Z", newest));
+    assert_ne!(ids(&sixth), ids(&fifth));
+    sixth.iter().for_each(|split| done(&dir, split));
     // Never before --since, however late rows may be.
     let args = ["--width", "30m", "--since-state", state, "--lateness", "40d", "--since", "2024-01-01T01:00:00Z"];
     let bounded = splits(&plan(&sim, &args).args(["--until", "2024-02-02"]).run().code(0));
     assert_eq!(bounded[0].from, "2024-01-01T01:00:00.000Z");
+}
+
+/// Rows of the first device at these times.
+fn insert(sim: &Sim, times: &[&str]) {
+    for time in times {
+        let text = format!("INSERT INTO d.sensor_0000 (ts, temperature) VALUES ('{time}', 7.5)");
+        let reply = http::post(&sim.host, "/rest/sql", &["Authorization: Basic cm9vdDp0YW9zZGF0YQ=="], text.as_bytes());
+        assert!(String::from_utf8_lossy(&reply.body).starts_with(r#"{"code":0"#), "{:?}", reply.body);
+    }
+}
+
+#[test]
+fn a_clock_that_was_set_back_loses_nothing() {
+    let (dir, sim) = source(4000);
+    let path = dir.path().join("plan.tsv");
+    let (state, file) = (dir.path().to_str().unwrap(), path.to_str().unwrap());
+    plan(&sim, &["--width", "1d", "-o", file]).run().code(0);
+    Plan::read(&path).unwrap().splits.iter().for_each(|split| done_at(&dir, split, "2030-01-01T00:00:00Z"));
+    let round = |until: &str| {
+        let args = ["--width", "1d", "--since-state", state, "--lateness", "10m", "--until", until, "-o", file];
+        plan(&sim, &args).run().code(0);
+        Plan::read(&path).unwrap().splits
+    };
+    // The data end at 02:46:30. A round whose clock is hours fast must not say that these hours are done…
+    round("2024-01-01T09:00:00Z").iter().for_each(|split| done_at(&dir, split, "2024-01-01T09:00:00Z"));
+    insert(&sim, &["2024-01-01T02:50:00Z", "2024-01-01T03:10:00Z"]);
+    // …so that with the right clock, or days later, what has come meanwhile is moved.
+    let second = round("2024-01-01T03:00:00Z");
+    assert_eq!(second[0].from, "2024-01-01T02:36:30.001Z");
+    assert_eq!((second[0].to.as_str(), second[0].est_rows), ("2024-01-01T02:50:00.001Z", Some(241)));
+    second.iter().for_each(|split| done_at(&dir, split, "2024-01-01T03:00:00Z"));
+    let third = round("2024-01-04T03:00:00Z");
+    assert_eq!((third[0].from.as_str(), third[0].est_rows), ("2024-01-01T02:40:00.001Z", Some(158)));
+    third.iter().for_each(|split| done_at(&dir, split, "2024-01-04T03:00:00Z"));
+    // Long before what is done: nothing is forgotten, and the next right clock goes on from there.
+    let back = round("2024-01-01T01:00:00Z");
+    assert_eq!((back[0].from.as_str(), back[0].to.as_str()), ("2024-01-01T03:00:00.001Z", "2024-01-01T03:10:00.001Z"));
+    back.iter().for_each(|split| done_at(&dir, split, "2024-01-01T01:00:00Z"));
+    insert(&sim, &["2024-01-01T03:20:00Z"]);
+    let last = round("2024-01-04T04:00:00Z");
+    assert_eq!((last[0].from.as_str(), last[0].est_rows), ("2024-01-01T03:00:00.001Z", Some(2)));
+}
+
+#[test]
+fn a_row_from_the_future_does_not_end_all_rounds() {
+    let (dir, sim) = source(4000);
+    insert(&sim, &["2031-05-05T00:00:00Z"]);
+    let path = dir.path().join("plan.tsv");
+    let (state, file) = (dir.path().to_str().unwrap(), path.to_str().unwrap());
+    plan(&sim, &["--width", "1d", "-o", file]).run().code(0);
+    let first = Plan::read(&path).unwrap().splits;
+    assert_eq!(first.len(), 2);
+    first.iter().for_each(|split| done_at(&dir, split, "2024-01-01T02:46:31Z"));
+    insert(&sim, &["2024-01-01T02:47:00Z"]);
+    let args = ["--width", "1d", "--since-state", state, "--lateness", "1m", "--until", "2024-01-01T02:48:00Z"];
+    let next = splits(&plan(&sim, &args).run().code(0));
+    assert_eq!((next[0].from.as_str(), next[0].est_rows), ("2024-01-01T02:45:31.000Z", Some(25)));
 }
 
 #[test]
