@@ -118,6 +118,9 @@ pub struct RowsArgs {
     /// Rows of differing buckets held in memory per side, at most
     #[arg(long, value_name = "N", default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..), hide_short_help = true)]
     pub rows_max: u64,
+    /// Numbers that are so near count as equal, and are counted as tolerated: 0.001, 0.1%, or FIELD=0.5 for one field
+    #[arg(long, value_name = "[FIELD=]ABS|REL%", value_delimiter = ',', help_heading = "What is equal")]
+    pub tolerance: Vec<String>,
 }
 
 #[derive(clap::Args)]
@@ -192,10 +195,10 @@ pub struct MapArgs {
     /// What the second column of a composite key is
     #[arg(long, value_enum, default_value_t = KeyAs::Tag, value_name = "HOW", hide_short_help = true)]
     pub key_as: KeyAs,
-    /// Read a column as float, double, decimal, boolean, timestamp(UNIT), hex, base64, json or declared
+    /// Read a column as float, float32, double, decimal, boolean, timestamp(UNIT), hex, base64, json or declared
     #[arg(long, value_name = "COLUMN=FORM", hide_short_help = true)]
     pub read: Vec<String>,
-    /// Round to 32 bits: auto (columns that one side declares FLOAT), never, or these columns
+    /// A double beside a FLOAT: auto (equal if it is the f32's value or its shortest text), never, or round these columns
     #[arg(long, value_name = "auto|never|COLUMN", default_value = "auto", value_delimiter = ',')]
     pub float32: Vec<String>,
     /// How a text holds bytes where the other side has a binary column

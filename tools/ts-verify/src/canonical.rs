@@ -86,6 +86,11 @@ fn decimal_text<T>(digits: i128, scale: i8, parse: impl FnOnce(&str) -> T) -> T 
 pub fn number(out: &mut Vec<u8>, value: Num, form: Form, rules: Rules) {
     match (form, value) {
         (Form::Single, value) => float(out, f64::from(value.single()), SINGLE, rules),
+        (Form::Float32, Num::Double(v)) => {
+            let value = crate::float32::from_text(v).unwrap_or(v);
+            // Strictly, it is an f32 where it can be one.
+            float(out, value, if f64::from(value as f32) == value { SINGLE } else { FLOAT }, rules);
+        }
         (Form::Double, value) => float(out, value.double(), FLOAT, rules),
         (Form::Timestamp(unit), Num::Int(v)) => timestamp(out, i128::from(v) * i128::from(unit.nanos())),
         (Form::Timestamp(unit), Num::UInt(v)) => timestamp(out, i128::from(v) * i128::from(unit.nanos())),
@@ -183,6 +188,7 @@ fn parsed(out: &mut Vec<u8>, value: &str, form: Form, rules: Rules) -> Option<()
     match form {
         Form::Own => return None,
         Form::Single => float(out, f64::from(value.parse::<f32>().ok()?), SINGLE, rules),
+        Form::Float32 => number(out, Num::Double(value.parse().ok()?), form, rules),
         Form::Double => float(out, value.parse().ok()?, FLOAT, rules),
         Form::Decimal => {
             let (digits, scale) = parse_decimal(value)?;

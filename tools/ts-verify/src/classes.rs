@@ -26,10 +26,14 @@ pub enum Class {
     TagFieldRole,
     /// A column of another type that was read as the other side's.
     TypeChanged,
+    /// A double that is the shortest text of the other side's f32.
+    Float32,
+    /// Numbers that differ, and that `--tolerance` says are near enough.
+    Tolerated,
 }
 
 impl Class {
-    pub const ALL: [Class; 9] = [
+    pub const ALL: [Class; 11] = [
         Class::NonFinite,
         Class::AllNullRow,
         Class::EmptyTag,
@@ -39,6 +43,8 @@ impl Class {
         Class::IntPrecision,
         Class::TagFieldRole,
         Class::TypeChanged,
+        Class::Float32,
+        Class::Tolerated,
     ];
 
     /// The name in options and reports.
@@ -53,12 +59,22 @@ impl Class {
             Class::IntPrecision => "int_precision",
             Class::TagFieldRole => "tag_field_role",
             Class::TypeChanged => "type_changed",
+            Class::Float32 => "float32",
+            Class::Tolerated => "tolerated",
         }
     }
 
     /// Allowed unless `--strict`: the cell model says that these are no differences in the data.
     fn by_default(self) -> bool {
-        matches!(self, Class::AllNullRow | Class::EmptyTag | Class::Duplicate | Class::TypeChanged)
+        matches!(
+            self,
+            Class::AllNullRow
+                | Class::EmptyTag
+                | Class::Duplicate
+                | Class::TypeChanged
+                | Class::Float32
+                | Class::Tolerated
+        )
     }
 
     /// The class of two values of one cell, if a class explains them. `None` is no value.
@@ -127,6 +143,11 @@ impl Classes {
     /// Counts some.
     pub fn add(&mut self, class: Class, n: u64) {
         self.counts[class as usize] += n;
+    }
+
+    /// How many there are.
+    pub fn count(&self, class: Class) -> u64 {
+        self.counts[class as usize]
     }
 
     /// Sets the count.

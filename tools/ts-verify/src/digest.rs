@@ -5,7 +5,9 @@
 //! Sums are mergeable: the digest of two parts is the sum of their digests.
 
 use crate::canonical::NON_FINITE;
-use crate::column::{Scratch, values};
+use crate::column::{Scratch, plain, values};
+use crate::float32;
+use crate::form::Form;
 use crate::layout::Layout;
 use crate::lines::{Cursor, Line, line_of, sorted};
 use crate::options::{Dedupe, Options};
@@ -54,6 +56,8 @@ pub struct Counts {
     pub duplicates: u64,
     /// The same, for instants that only `--precision` made equal.
     pub collisions: u64,
+    /// Doubles that are the shortest text of an f32, where the other side has such.
+    pub float32: u64,
 }
 
 /// Bytes that one entry costs in memory: itself, its slot in the index, growth. Documented in the README.
@@ -227,6 +231,8 @@ impl Digest {
                 *filled = ODD;
             }
         }
+        let inside = |row: &&usize| rows.get(**row).is_some_and(|number| *number != OUTSIDE);
+        counts.float32 += sums.texts.iter().filter(inside).count() as u64;
         let cells = sums.sums.iter().zip(&sums.cells).zip(&sums.times);
         for (row, (number, ((sum, cells), time))) in rows.iter().zip(cells).enumerate() {
             let Some(entry) = entries.get_mut(*number as usize) else { continue };
@@ -266,6 +272,11 @@ impl Digest {
             }
             Ok(())
         })?;
+        for field in layout.fields.iter().filter(|field| field.form == Form::Float32) {
+            let inside = |row: &usize| rows.get(*row).is_some_and(|number| *number != OUTSIDE);
+            let texts = float32::texts(&plain(batch.column(field.index), false)?);
+            self.counts.float32 += texts.into_iter().filter(inside).count() as u64;
+        }
         self.count_rows();
         Ok(())
     }

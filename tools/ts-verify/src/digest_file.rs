@@ -158,11 +158,15 @@ impl<'a, W: Write> LineWriter<'a, W> {
 
     /// Writes the trailer.
     pub fn finish(self, c: &Counts) -> Result<()> {
-        let trailer = json!({
+        let mut trailer = json!({
             "end": true, "entries": self.entries, "series": self.series, "rows": c.rows, "cells": c.cells,
             "all_null_rows": c.all_null_rows, "empty_tags": c.empty_tags, "non_finite": c.non_finite,
             "duplicates": c.duplicates, "collisions": c.collisions, "xxh3": format!("{:016x}", self.hash.digest()),
         });
+        // Without any, the trailer is that of releases that did not count them.
+        if let (Some(map), true) = (trailer.as_object_mut(), c.float32 > 0) {
+            map.insert("float32".into(), c.float32.into());
+        }
         self.out.write_all(format!("{trailer}\n").as_bytes()).map_err(cannot_write)
     }
 
@@ -264,6 +268,7 @@ impl FileCursor {
             non_finite: number("non_finite"),
             duplicates: number("duplicates"),
             collisions: number("collisions"),
+            float32: number("float32"),
         };
         self.series = number("series");
         self.done = true;

@@ -14,6 +14,8 @@ pub enum Form {
     Own,
     /// Rounded to the nearest f32.
     Single,
+    /// A double that may stand for an f32: by its value, or by its shortest text (see [`crate::float32`]).
+    Float32,
     /// Rounded to the nearest f64 (decimals, integers).
     Double,
     /// A text that holds a decimal number.
@@ -51,6 +53,9 @@ impl Form {
         match need {
             Form::Timestamp(_) => self == need || matches!(natural, Form::Timestamp(_)),
             Form::Hex | Form::Base64 => matches!(self, Form::Hex | Form::Base64) || natural == Form::Hex,
+            Form::Float32 => {
+                matches!(self, Form::Float32 | Form::Single) || (self == Form::Own && natural == Form::Single)
+            }
             need => self == need || (self == Form::Own && natural == need),
         }
     }
@@ -64,7 +69,7 @@ pub fn need(a: Type, b: Type, float32: bool, bytes: Form) -> Option<Form> {
 
 fn need_one_way(a: Type, b: Type, float32: bool, bytes: Form) -> Option<Form> {
     match (a, b) {
-        (Type::Float, Type::Double) if float32 => Some(Form::Single),
+        (Type::Float, Type::Double) if float32 => Some(Form::Float32),
         (Type::Decimal(..), Type::Float) => Some(Form::Single),
         (Type::Decimal(..), Type::Double) => Some(Form::Double),
         (Type::Decimal(..), Type::String) => Some(Form::Decimal),
@@ -94,6 +99,7 @@ impl fmt::Display for Form {
         f.write_str(match self {
             Form::Own => "declared",
             Form::Single => "float",
+            Form::Float32 => "float32",
             Form::Double => "double",
             Form::Decimal => "decimal",
             Form::Boolean => "boolean",
@@ -112,6 +118,7 @@ impl FromStr for Form {
         Ok(match text {
             "declared" => Form::Own,
             "float" => Form::Single,
+            "float32" => Form::Float32,
             "double" => Form::Double,
             "decimal" => Form::Decimal,
             "boolean" => Form::Boolean,
@@ -122,7 +129,7 @@ impl FromStr for Form {
                 let unit = text.strip_prefix("timestamp(").and_then(|rest| rest.strip_suffix(')'));
                 return unit.and_then(|unit| unit.parse().ok()).map(Form::Timestamp).ok_or_else(|| {
                     Error::usage(format!(
-                        "a column cannot be read as '{text}': use declared, float, double, decimal, boolean, \
+                        "a column cannot be read as '{text}': use declared, float, float32, double, decimal, boolean, \
                          timestamp(s|ms|us|ns), hex, base64 or json"
                     ))
                 });
@@ -140,6 +147,7 @@ mod tests {
         for form in [
             Form::Own,
             Form::Single,
+            Form::Float32,
             Form::Double,
             Form::Decimal,
             Form::Boolean,
@@ -156,8 +164,8 @@ mod tests {
     #[test]
     fn what_two_types_need() {
         let need = |a, b| super::need(a, b, true, Form::Hex);
-        assert_eq!(need(Type::Float, Type::Double), Some(Form::Single));
-        assert_eq!(need(Type::Double, Type::Float), Some(Form::Single));
+        assert_eq!(need(Type::Float, Type::Double), Some(Form::Float32));
+        assert_eq!(need(Type::Double, Type::Float), Some(Form::Float32));
         assert_eq!(super::need(Type::Double, Type::Float, false, Form::Hex), None);
         assert_eq!(need(Type::Long, Type::Timestamp(Unit::Ms)), Some(Form::Timestamp(Unit::Ms)));
         assert_eq!(need(Type::Long, Type::String), None);
@@ -165,6 +173,8 @@ mod tests {
         assert!(Form::Own.satisfies(Type::Float, Form::Single));
         assert!(!Form::Own.satisfies(Type::Double, Form::Single));
         assert!(Form::Single.satisfies(Type::Double, Form::Single));
+        assert!(Form::Own.satisfies(Type::Float, Form::Float32) && Form::Single.satisfies(Type::Double, Form::Float32));
+        assert!(!Form::Own.satisfies(Type::Double, Form::Float32));
         assert!(Form::Own.satisfies(Type::Binary, Form::Base64));
         assert!(!Form::Own.satisfies(Type::String, Form::Hex));
     }

@@ -12,6 +12,7 @@ mod dedupe;
 mod differing;
 mod digest;
 mod digest_file;
+mod float32;
 mod form;
 mod hash;
 mod heat;
@@ -31,6 +32,7 @@ mod sample;
 mod series;
 mod side;
 mod sums;
+mod tolerance;
 mod verdict;
 
 use args::{Args, Command, DigestArgs};
@@ -73,7 +75,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         Command::Digest(args) => make_digest(&args, run),
         Command::Merge(args) => merge::run(&args, run),
         Command::Compare(args) => pair::run(&args, None, run),
-        Command::Rows(args) => pair::run(&args.pair, Some(args.rows_max), run),
+        Command::Rows(args) => pair::run(&args.pair, Some(&args), run),
     }
 }
 

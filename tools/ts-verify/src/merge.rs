@@ -153,6 +153,7 @@ fn add(total: &mut Counts, part: &Counts) {
     total.non_finite += part.non_finite;
     total.duplicates += part.duplicates;
     total.collisions += part.collisions;
+    total.float32 += part.float32;
 }
 
 /// The header of the whole: the options and columns that all parts share, over all their ranges. Exit 2 if they do not.

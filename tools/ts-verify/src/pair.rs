@@ -1,6 +1,6 @@
 //! `compare` and `rows`: two sides, one verdict.
 
-use crate::args::{DEFAULTS, PairArgs};
+use crate::args::{DEFAULTS, PairArgs, RowsArgs};
 use crate::classes::{Class, Classes};
 use crate::compare::{Outcome, check_headers, compare};
 use crate::differing::{Differing, List, ListWriter};
@@ -17,6 +17,7 @@ use crate::report::{Kind as What, Record, Report};
 use crate::rerun::Rerun;
 use crate::rowdiff::{self, Found, Room, RowOutcome, State};
 use crate::side::{Finished, Opened, both, check_names};
+use crate::tolerance::Tolerance;
 use crate::verdict::Verdict;
 use cli::Run;
 use cli::output::Output;
@@ -64,7 +65,9 @@ struct Pair {
 }
 
 /// Compares two sides; with `rows_max` down to the rows.
-pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
+pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
+    let rows_max = rows.map(|rows| rows.rows_max);
+    let tolerance = Tolerance::new(rows.map_or(&[], |rows| &rows.tolerance))?;
     let mut classes = Classes::new(&args.report.allow, args.report.strict)?;
     let out = Output::create(args.output.output.as_deref())?;
     let repair = args.report.repair.as_deref().map(Output::file).transpose()?;
@@ -95,6 +98,9 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     }
     let keep = if rows_max.is_some() { u64::MAX } else { args.report.limit };
     let Pair { mut a, mut b, options, agreements, .. } = pair;
+    if let (Side::Made(a, _), Side::Made(b, _)) = (&a, &b) {
+        tolerance.check([&a.layout, &b.layout])?;
+    }
     let mut rerun = Rerun::new(repair, &options);
     let mut page = html.map(|out| Page::new(out, Heat::new(&options)));
     let look = |line: &Line, look| {
@@ -117,6 +123,7 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
     classes.set(Class::AllNullRow, x.all_null_rows.abs_diff(y.all_null_rows));
     classes.set(Class::EmptyTag, x.empty_tags.abs_diff(y.empty_tags));
     classes.set(Class::Duplicate, x.duplicates.abs_diff(y.duplicates));
+    classes.set(Class::Float32, x.float32 + y.float32);
     classes.set(Class::PrecisionCollision, x.collisions.max(y.collisions));
 
     let odd = !classes.within(Class::NonFinite);
@@ -127,7 +134,8 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
             let room = Room::new(rows, args.equal.max_memory);
             let sides = (row_side(a), row_side(b));
             let differing = (&seen.differing, odd);
-            outcome = rowdiff::run(sides, differing, &options, room, (&mut classes, &mut report), run)?;
+            let equal = (&options, &tolerance);
+            outcome = rowdiff::run(sides, differing, equal, room, (&mut classes, &mut report), run)?;
         }
         _ => {
             let (mut list, mut shown) = (seen.differing.open(), 0);
@@ -168,12 +176,17 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
             "name": name, "rows": counts.rows, "cells": counts.cells, "series": series, "buckets": buckets,
             "all_null_rows": counts.all_null_rows, "empty_tags": counts.empty_tags, "nan_inf": counts.non_finite,
             "duplicates": counts.duplicates, "collisions": counts.collisions,
+            "float32": counts.float32,
         })
     };
     let read: Map<String, Value> = agreements
         .iter()
         .map(|x| (x.name.clone(), json!({ "a": x.a.to_string(), "b": x.b.to_string(), "as": x.form.to_string() })))
         .collect();
+    let mut told = options.to_json();
+    if let (Some(text), Some(map)) = (tolerance.to_json(), told.as_object_mut()) {
+        map.insert("tolerance".into(), text);
+    }
     let summary = json!({
         "kind": "summary",
         "verdict": verdict.word(),
@@ -186,11 +199,12 @@ pub fn run(args: &PairArgs, rows_max: Option<u64>, run: &Run) -> Result<()> {
         "buckets_not_examined": outcome.not_examined,
         "differences": report.counts(),
         "allowed": report.allowed,
+        "tolerated": classes.count(Class::Tolerated),
         "shown": report.shown,
         "repair": rerun.lines(),
         "classes": classes.to_json(),
         "read": read,
-        "options": options.to_json(),
+        "options": told,
         "version": env!("CARGO_PKG_VERSION"),
     });
     run.counter("cells").set(seen.a.0.cells.max(seen.b.0.cells));

@@ -14,6 +14,7 @@ use crate::options::{Dedupe, Options};
 use crate::report::{Kind, Record, Report};
 use crate::sample;
 use crate::series::Table;
+use crate::tolerance::Tolerance;
 use cli::Run;
 use fault::{Context, Error, Result};
 use rows::time::Unit;
@@ -133,14 +134,14 @@ pub enum State {
 pub fn run<W: Write>(
     (a, b): (Side, Side),
     (differing, odd): (&List, bool),
-    options: &Options,
+    (options, tolerance): (&Options, &Tolerance),
     room: Room,
     (classes, report): (&mut Classes, &mut Report<W>),
     run: &Run,
 ) -> Result<RowOutcome> {
     let names = Names::new(a.layout, b.layout);
     let outcome = RowOutcome::default();
-    let mut stage = Stage { a, b, names, options, room, classes, report, run, outcome, passes: 0 };
+    let mut stage = Stage { a, b, names, options, tolerance, room, classes, report, run, outcome, passes: 0 };
     let (mut list, mut group, mut held) = (differing.open(), Vec::new(), 0);
     loop {
         let next = list.next()?;
@@ -170,6 +171,7 @@ struct Stage<'a, W: Write> {
     b: Side<'a>,
     names: Names,
     options: &'a Options,
+    tolerance: &'a Tolerance,
     room: Room,
     classes: &'a mut Classes,
     report: &'a mut Report<W>,
@@ -210,7 +212,7 @@ impl<W: Write> Stage<'_, W> {
                 jobs.extend(job.halves());
                 continue;
             };
-            let known = (&self.names, options);
+            let known = (&self.names, options, self.tolerance);
             self.outcome.real += diff((&x, &y), (buckets, found), known, self.classes, self.report)?;
         }
         self.outcome.found.extend(found);
@@ -253,8 +255,10 @@ impl Names {
         };
         let is_single = |name: &String| {
             let mut columns = a.fields.iter().chain(&b.fields).filter(|field| field.name == *name);
-            columns
-                .all(|field| field.form == Form::Single || (field.form == Form::Own && field.declared == Type::Float))
+            columns.all(|field| {
+                matches!(field.form, Form::Single | Form::Float32)
+                    || (field.form == Form::Own && field.declared == Type::Float)
+            })
         };
         Names { a: number(a), b: number(b), single: names.iter().map(is_single).collect(), names }
     }
@@ -262,7 +266,8 @@ impl Names {
     fn show(&self, field: u32, value: &[u8]) -> Value {
         match canonical::show(value, Unit::S) {
             Value::Number(number) if self.single.get(field as usize) == Some(&true) && number.is_f64() => {
-                let short = number.as_f64().map(|wide| (wide as f32).to_string());
+                let single = |wide: &f64| f64::from(*wide as f32) == *wide;
+                let short = number.as_f64().filter(single).map(|wide| (wide as f32).to_string());
                 short.and_then(|text| text.parse::<f64>().ok()).map_or(Value::Number(number), Value::from)
             }
             value => value,
@@ -328,7 +333,7 @@ fn collect(
 fn diff<W: Write>(
     (a, b): (&Cells, &Cells),
     (buckets, found): (&[Differing], &mut [Found]),
-    (names, options): (&Names, &Options),
+    (names, options, tolerance): (&Names, &Options, &Tolerance),
     classes: &mut Classes,
     report: &mut Report<W>,
 ) -> Result<u64> {
@@ -373,7 +378,10 @@ fn diff<W: Write>(
                     }
                     _ => Kind::Changed,
                 };
-                put(kind, name, show(x), show(y), Class::of(x, y), more)
+                let near = kind == Kind::Changed
+                    && x.zip(y).is_some_and(|(x, y)| tolerance.allows(name.unwrap_or_default(), x, y));
+                let class = if near { Some(Class::Tolerated) } else { Class::of(x, y) };
+                put(kind, name, show(x), show(y), class, more)
             })?,
             (None, None) => {}
         }

@@ -5,6 +5,7 @@
 
 use crate::canonical::{self, INT, NON_FINITE, Num, Rules, TIMESTAMP};
 use crate::column::{Scratch, plain, values};
+use crate::float32;
 use crate::form::Form;
 use crate::hash::{Column, Row};
 use crate::layout;
@@ -33,6 +34,8 @@ pub struct Sums {
     pub cells: Vec<u32>,
     /// NaN and infinities: row and hash.
     pub odd: Vec<(usize, u128)>,
+    /// Doubles that are the shortest text of an f32, beside such: their rows.
+    pub texts: Vec<usize>,
 }
 
 /// Bytes before a field's hash: series and time.
@@ -49,8 +52,12 @@ impl Sums {
         self.cells.clear();
         self.cells.resize(self.rows.len(), 0);
         self.odd.clear();
+        self.texts.clear();
         for field in fields {
             let array = plain(batch.column(field.index), false)?;
+            if field.form == Form::Float32 {
+                self.texts.extend(float32::texts(&array));
+            }
             let done = self.quick(&array, field, rules);
             if !done {
                 self.any(&array, field, rules).context(|| format!("column {}", field.name))?;
@@ -76,10 +83,13 @@ impl Sums {
             (DataType::UInt16, Form::Own) => self.wide::<UInt16Type>(array, &whole, |v| v.into()),
             (DataType::UInt32, Form::Own) => self.wide::<UInt32Type>(array, &whole, |v| v.into()),
             (DataType::UInt64, Form::Own) => self.wide::<UInt64Type>(array, &whole, |v| v.into()),
-            (DataType::Float32, Form::Own | Form::Single | Form::Double) => {
+            (DataType::Float32, Form::Own | Form::Single | Form::Float32 | Form::Double) => {
                 self.floats::<Float32Type>(array, &whole, told, f64::from);
             }
             (DataType::Float64, Form::Own | Form::Double) => self.floats::<Float64Type>(array, &whole, told, |v| v),
+            (DataType::Float64, Form::Float32) => {
+                self.floats::<Float64Type>(array, &whole, told, |v| float32::from_text(v).unwrap_or(v));
+            }
             (DataType::Float64, Form::Single) => {
                 self.floats::<Float64Type>(array, &whole, told, |v| f64::from(v as f32));
             }

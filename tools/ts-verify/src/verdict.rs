@@ -1,7 +1,7 @@
 //! What a comparison says in the end.
 
 use crate::args::ReportArgs;
-use crate::classes::Classes;
+use crate::classes::{Class, Classes};
 use crate::digest::Counts;
 use crate::report::Report;
 use crate::rowdiff::{self, RowOutcome};
@@ -67,7 +67,11 @@ impl Verdict {
                 args.allow_sampled,
             );
         }
-        Verdict::Equal(format!("equal: {} cells in {} rows", a.cells, a.rows))
+        let tolerated = match classes.count(Class::Tolerated) {
+            0 => String::new(),
+            n => format!(", {n} of them within the tolerance"),
+        };
+        Verdict::Equal(format!("equal: {} cells in {} rows{tolerated}", a.cells, a.rows))
     }
 
     pub fn word(&self) -> &'static str {
