@@ -5,6 +5,7 @@ use crate::form::Form;
 use crate::input::{Settings, Spec};
 use crate::layout::{KeyAs, Mapping, TableAs};
 use crate::options::{Dedupe, Options};
+use crate::recheck::LiveArgs;
 use crate::repair::{Backslash, Newline, Repairs};
 use crate::report::Out;
 use crate::sample::Sample;
@@ -87,7 +88,7 @@ pub struct PairArgs {
     /// The second side (the target)
     #[arg(value_name = "B")]
     pub b: Option<PathBuf>,
-    /// Read the first side from this shell command; if it fails, exit 4
+    /// Read the first side from this shell command; if it fails, exit 4. {since} and {until} in it are the range
     #[arg(long, value_name = "COMMAND")]
     pub source_cmd: Option<String>,
     /// Read the second side from this shell command; if it fails, exit 5
@@ -109,6 +110,8 @@ pub struct PairArgs {
     pub map: MapArgs,
     #[command(flatten)]
     pub equal: EqualArgs,
+    #[command(flatten)]
+    pub live: LiveArgs,
 }
 
 #[derive(clap::Args)]

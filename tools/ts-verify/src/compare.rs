@@ -1,6 +1,6 @@
 //! Two digests side by side: may they be compared at all, and which buckets differ.
 
-use crate::differing::Differing;
+use crate::differing::{Differing, List};
 use crate::digest_file::{ColumnHead, Header};
 use crate::form::{Form, need};
 use crate::heat::Look;
@@ -73,6 +73,37 @@ pub struct Outcome {
     pub only_odd: u64,
 }
 
+fn special(line: &Option<Line>) -> (u64, u128) {
+    line.as_ref().map_or((0, 0), |line| (line.odd_cells, line.odd_sum))
+}
+
+/// NaN and infinities of a bucket, if those of both sides differ.
+fn odd_cells(a: &Option<Line>, b: &Option<Line>) -> u64 {
+    let (a, b) = (special(a), special(b));
+    if a == b { 0 } else { a.0.max(b.0).max(1) }
+}
+
+/// Does only one side of a bucket have NaN and infinities?
+fn one_sided(a: &Option<Line>, b: &Option<Line>) -> bool {
+    let (a, b) = (special(a), special(b));
+    a != b && (a.0 == 0 || b.0 == 0)
+}
+
+impl Outcome {
+    /// Counts what differs anew, from what is left after other looks.
+    pub fn recount(&mut self, list: &List) -> Result<()> {
+        (self.differing, self.non_finite, self.only_odd) = (0, 0, 0);
+        let mut list = list.open();
+        while let Some(bucket) = list.next()? {
+            *(if bucket.only_odd { &mut self.only_odd } else { &mut self.differing }) += 1;
+            if one_sided(&bucket.a, &bucket.b) {
+                self.non_finite += odd_cells(&bucket.a, &bucket.b);
+            }
+        }
+        Ok(())
+    }
+}
+
 /// Goes through both digests, calls `look` for every bucket, and `each` for every bucket that differs.
 pub fn compare(
     a: &mut Cursor,
@@ -94,13 +125,11 @@ pub fn compare(
         outcome.buckets_a += u64::from(left.is_some());
         outcome.buckets_b += u64::from(right.is_some());
         let regular = |line: &Option<Line>| line.as_ref().map_or((0, 0), |line| (line.cells, line.sum));
-        let special = |line: &Option<Line>| line.as_ref().map_or((0, 0), |line| (line.odd_cells, line.odd_sum));
-        let (odd_a, odd_b) = (special(&left), special(&right));
-        let one_sided = odd_a != odd_b && (odd_a.0 == 0 || odd_b.0 == 0);
-        let differs = regular(&left) != regular(&right) || (odd_a != odd_b && !one_sided);
+        let (odd, one_sided) = (odd_cells(&left, &right), one_sided(&left, &right));
+        let differs = regular(&left) != regular(&right) || (odd > 0 && !one_sided);
         let only_odd = one_sided && !differs;
         if one_sided {
-            outcome.non_finite += odd_a.0.max(odd_b.0);
+            outcome.non_finite += odd;
         }
         outcome.only_odd += u64::from(only_odd);
         outcome.differing += u64::from(differs);

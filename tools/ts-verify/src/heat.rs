@@ -50,6 +50,7 @@ impl Slot {
             State::Tolerated => self.tolerated += 1,
             State::Differing => self.differing += 1,
             State::Unchecked => self.unchecked += 1,
+            State::Equal => self.equal += 1,
         }
     }
 

@@ -1,6 +1,7 @@
 //! A side of a comparison: a file, a pipe, or a shell command; rows, or a digest.
 
 use crate::digest_file::{FileCursor, MAGIC};
+use crate::options::Options;
 use cli::Run;
 use fault::{Context, Error, Kind, Result};
 use lp::Dialect;
@@ -19,6 +20,23 @@ pub enum Spec {
     Path(PathBuf),
     /// A shell command.
     Command(String),
+}
+
+impl Spec {
+    /// A command with the range in the place of `{since}` and `{until}`.
+    pub fn within(self, options: &Options) -> Result<Spec> {
+        let Spec::Command(mut command) = self else { return Ok(self) };
+        for (name, instant) in [("{since}", options.since), ("{until}", options.until)] {
+            if command.contains(name) {
+                let at = instant.ok_or_else(|| {
+                    let flag = if name == "{since}" { "--since" } else { "--until or --settle" };
+                    Error::usage(format!("the command says {name}: give {flag}"))
+                })?;
+                command = command.replace(name, &crate::canonical::instant(at, Unit::S));
+            }
+        }
+        Ok(Spec::Command(command))
+    }
 }
 
 /// How rows are read.

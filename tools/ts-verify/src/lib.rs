@@ -23,6 +23,7 @@ mod lines;
 mod merge;
 mod options;
 mod pair;
+mod recheck;
 mod repair;
 mod report;
 mod rerun;

@@ -13,6 +13,7 @@ use crate::input::Input;
 use crate::layout::{Agreement, Layout, RoleConflict, agree};
 use crate::lines::{Cursor, Line};
 use crate::options::Options;
+use crate::recheck;
 use crate::report::{Kind as What, Record, Report};
 use crate::rerun::Rerun;
 use crate::rowdiff::{self, Found, Room, RowOutcome, State};
@@ -72,7 +73,10 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
     let out = Output::create(args.output.output.as_deref())?;
     let repair = args.report.repair.as_deref().map(Output::file).transpose()?;
     let html = args.report.html.as_deref().map(Output::file).transpose()?;
-    let pair = open(args, rows_max.is_some(), &classes, run)?;
+    let mut options = args.equal.options(&args.map)?;
+    let settled = args.live.settled()?;
+    options.until = options.until.into_iter().chain(settled).min();
+    let pair = open(args, rows_max.is_some(), options, &classes, run)?;
     if pair.options.sample.is_some() && repair.is_some() {
         return Err(Error::usage(
             "--repair lists everything that differs, and a sample does not see everything: compare all series",
@@ -96,7 +100,9 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
             more: Map::new(),
         })?;
     }
-    let keep = if rows_max.is_some() { u64::MAX } else { args.report.limit };
+    let again = args.live.rechecks > 0;
+    let later = rows_max.is_some() || again;
+    let keep = if later { u64::MAX } else { args.report.limit };
     let Pair { mut a, mut b, options, agreements, .. } = pair;
     if let (Side::Made(a, _), Side::Made(b, _)) = (&a, &b) {
         tolerance.check([&a.layout, &b.layout])?;
@@ -108,17 +114,36 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
             page.heat.add(&line.label, line.bucket, look);
         }
     };
-    let seen = Seen::compare(&mut a, &mut b, keep, look, |bucket| match rows_max {
-        // The rows will tell which of them need it.
-        Some(_) => Ok(()),
-        None => rerun.add_unless_allowed(bucket, &classes),
+    let mut seen = Seen::compare(&mut a, &mut b, keep, look, |bucket| match later {
+        // The rows, or another look, will tell which of them need it.
+        true => Ok(()),
+        false => rerun.add_unless_allowed(bucket, &classes),
     })?;
-    classes.set(Class::NonFinite, seen.outcome.non_finite);
-    for side in [&mut a, &mut b] {
-        if let Side::Made(made, _) = side {
-            made.release();
+    release([&mut a, &mut b]);
+    let (mut range, mut rechecks) = (options, None);
+    if again {
+        let read = |part: Options| {
+            let pair = open(args, rows_max.is_some(), part, &classes, run)?;
+            (a, b, range) = (pair.a, pair.b, part);
+            let seen = Seen::compare(&mut a, &mut b, u64::MAX, |_, _| {}, |_| Ok(()))?;
+            release([&mut a, &mut b]);
+            Ok(seen.differing)
+        };
+        let settle = |bucket: &Differing| {
+            if let Some(page) = &mut page {
+                let look = if bucket.only_odd { Look::Odd } else { Look::Differing };
+                page.heat.revise(&bucket.label, bucket.bucket, look, State::Equal);
+            }
+        };
+        let (list, made) = recheck::run(&args.live, &options, seen.differing, run, read, settle)?;
+        (seen.differing, rechecks) = (list, Some(made));
+        seen.outcome.recount(&seen.differing)?;
+        let mut list = seen.differing.open();
+        while let Some(bucket) = if rows_max.is_none() { list.next()? } else { None } {
+            rerun.add_unless_allowed(&bucket, &classes)?;
         }
     }
+    classes.set(Class::NonFinite, seen.outcome.non_finite);
     let (x, y) = (seen.a.0, seen.b.0);
     classes.set(Class::AllNullRow, x.all_null_rows.abs_diff(y.all_null_rows));
     classes.set(Class::EmptyTag, x.empty_tags.abs_diff(y.empty_tags));
@@ -134,7 +159,7 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
             let room = Room::new(rows, args.equal.max_memory);
             let sides = (row_side(a), row_side(b));
             let differing = (&seen.differing, odd);
-            let equal = (&options, &tolerance);
+            let equal = (&range, &tolerance);
             outcome = rowdiff::run(sides, differing, equal, room, (&mut classes, &mut report), run)?;
         }
         _ => {
@@ -187,6 +212,9 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
     if let (Some(text), Some(map)) = (tolerance.to_json(), told.as_object_mut()) {
         map.insert("tolerance".into(), text);
     }
+    if let (Some(end), Some(map)) = (settled, told.as_object_mut()) {
+        map.insert("settled_until".into(), crate::canonical::instant(end, Unit::S).into());
+    }
     let summary = json!({
         "kind": "summary",
         "verdict": verdict.word(),
@@ -204,6 +232,7 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
         "repair": rerun.lines(),
         "classes": classes.to_json(),
         "read": read,
+        "rechecks": rechecks.map(|made| made.to_json()),
         "options": told,
         "version": env!("CARGO_PKG_VERSION"),
     });
@@ -225,14 +254,24 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
     verdict.into_result()
 }
 
+/// Frees what the digests hold in memory or on disk.
+fn release(sides: [&mut Side; 2]) {
+    for side in sides {
+        if let Side::Made(made, _) = side {
+            made.release();
+        }
+    }
+}
+
 fn row_side(side: &mut Finished) -> rowdiff::Side<'_> {
     rowdiff::Side { rows: &mut side.rows, layout: &side.layout }
 }
 
 /// Opens both sides and makes the digests that are not there yet.
-fn open(args: &PairArgs, rows: bool, classes: &Classes, run: &Run) -> Result<Pair> {
+fn open(args: &PairArgs, rows: bool, mut options: Options, classes: &Classes, run: &Run) -> Result<Pair> {
     let (a, b) = args.specs()?;
-    let mut options = args.equal.options(&args.map)?;
+    args.live.check([&a, &b])?;
+    let (a, b) = (a.within(&options)?, b.within(&options)?);
     let mapping = args.map.mapping(classes.allows(Class::TagFieldRole))?;
     // At once: two commands, or two ends of pipes, need not wait for each other.
     let (a, b) = std::thread::scope(|scope| {
@@ -254,6 +293,14 @@ fn open(args: &PairArgs, rows: bool, classes: &Classes, run: &Run) -> Result<Pai
         }
         _ if rows => {
             return Err(Error::usage("a digest holds no rows: give the data of both sides, or use ts-verify compare"));
+        }
+        (a, b) if args.live.rechecks > 0 && (matches!(a, Input::Digest(_)) || matches!(b, Input::Digest(_))) => {
+            return Err(Error::usage("--rechecks reads both sides again, and a digest is what it is: give the data"));
+        }
+        (Input::Digest(_), Input::Digest(_)) if args.live.settle.is_some() => {
+            return Err(Error::usage(
+                "--settle leaves out rows, and digests have none: make both with the same --until",
+            ));
         }
         (Input::Digest(a), Input::Digest(b)) => {
             check_headers(&a.header, &b.header)?;

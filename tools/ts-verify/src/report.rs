@@ -229,6 +229,18 @@ fn text_summary(summary: &Value) -> Vec<String> {
         let allowed = if class.get("allowed") == Some(&json!(true)) { "allowed" } else { "not allowed" };
         lines.push(format!("class {name}: {} ({allowed})", class.get("count").cloned().unwrap_or_default()));
     }
+    if let Some(end) = summary.get("options").and_then(|options| options.get("settled_until")).and_then(Value::as_str) {
+        lines.push(format!("left out: rows from {end} on, which may not have settled"));
+    }
+    if let Some(rechecks) = summary.get("rechecks").filter(|rechecks| !rechecks.is_null()) {
+        let get = |key: &str| rechecks.get(key).cloned().unwrap_or_default();
+        lines.push(format!(
+            "rechecks: {} made; of {} buckets that differed at first, {} settled",
+            get("made"),
+            get("buckets"),
+            get("settled")
+        ));
+    }
     lines.push(format!("verdict: {}", summary.get("message").and_then(Value::as_str).unwrap_or_default()));
     lines
 }

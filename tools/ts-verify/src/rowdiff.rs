@@ -127,6 +127,8 @@ pub enum State {
     Differing,
     /// Its digests differ and its rows do not.
     Unchecked,
+    /// It did not differ any more when it was read again.
+    Equal,
 }
 
 /// Looks at the rows of the differing buckets, in order, and reports. `odd`: also of those that differ only in NaN and
