@@ -14,6 +14,7 @@ mod memory;
 mod metrics;
 pub mod output;
 mod progress;
+pub mod rate;
 pub mod rejects;
 mod run;
 mod signals;

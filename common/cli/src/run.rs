@@ -4,6 +4,7 @@ use crate::args::{Common, LogFormat};
 use crate::latency::Latency;
 use crate::log::Log;
 use crate::metrics::Metrics;
+use crate::rate::{Limiter, Rate};
 use crate::tool::Stage;
 use fault::{Error, Kind, Result};
 use serde_json::{Map, Value};
@@ -76,6 +77,7 @@ struct Inner {
     gauges: Mutex<Vec<(&'static str, Counter)>>,
     latency: Latency,
     metrics: OnceLock<Metrics>,
+    limiter: OnceLock<Limiter>,
     total_rows: Counter,
     finished: AtomicBool,
 }
@@ -98,6 +100,7 @@ impl Run {
                 gauges: Mutex::default(),
                 latency: Latency::default(),
                 metrics: OnceLock::new(),
+                limiter: OnceLock::new(),
                 total_rows: Counter::default(),
                 finished: AtomicBool::new(false),
             }),
@@ -158,6 +161,27 @@ impl Run {
             let _ = self.inner.metrics.set(metrics);
         }
         Ok(())
+    }
+
+    /// From now on no more than this goes through [`Run::take`] and [`Run::pace`]. `None` is no limit.
+    pub fn limit(&self, rate: Option<Rate>) {
+        if let Some(rate) = rate {
+            let _ = self.inner.limiter.set(Limiter::new(rate, self));
+        }
+    }
+
+    /// Waits until so many rows and bytes may go, in any thread. Fails when a signal comes.
+    pub fn take(&self, rows: u64, bytes: u64) -> Result<()> {
+        self.inner.limiter.get().map_or(Ok(()), |limiter| limiter.take(rows, bytes))
+    }
+
+    /// Calls `write` (offset, length) for so many rows: at once, or in pieces with waits where there is a limit. `bytes` is
+    /// the counter that `write` moves.
+    pub fn pace(&self, rows: usize, bytes: &Counter, mut write: impl FnMut(usize, usize) -> Result<()>) -> Result<()> {
+        match self.inner.limiter.get() {
+            None => write(0, rows),
+            Some(limiter) => limiter.pace(rows, bytes, write),
+        }
     }
 
     pub(crate) fn metrics(&self) -> Option<&Metrics> {

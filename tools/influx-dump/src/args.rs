@@ -3,6 +3,7 @@
 use crate::pattern::Pattern;
 use clap::Args as ClapArgs;
 use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RetryArgs, SourceArgs, TlsArgs};
+use cli::rate::RateArgs;
 use fault::{Error, Result};
 use influx::dump::Window;
 use influx::{Target, Version, types::FieldType};
@@ -62,6 +63,8 @@ pub struct Args {
     pub chunk_rows: u32,
     #[command(flatten)]
     pub batch: BatchArgs,
+    #[command(flatten)]
+    pub rate: RateArgs,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
     #[command(flatten)]

@@ -47,6 +47,7 @@ URLs: influx1+http://user@host:8086/DB[/RP], influx2+https://host:8086/?org=ORG&
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let plan = args.plan()?;
+    run.limit(args.rate.rate_limit);
     // A bad path fails before the server is asked.
     let sink = Sink::open(&args, &plan, run)?;
     let stop = run.stop();

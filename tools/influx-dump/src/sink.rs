@@ -21,6 +21,7 @@ pub struct Sink {
     options: WriteOptions,
     dialect: Dialect,
     writer: Option<Box<dyn Writer>>,
+    run: Run,
     rows: Counter,
     bytes: Counter,
     left: u64,
@@ -71,6 +72,7 @@ impl Sink {
             options,
             dialect: plan.dialect,
             writer: None,
+            run: run.clone(),
             rows: run.counter("rows"),
             bytes,
             left: args.limit.unwrap_or(u64::MAX),
@@ -119,10 +121,14 @@ impl Sink {
     /// Writes a batch, as far as `--limit` goes. False: that was the last row wanted.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<bool> {
         let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(batch.num_rows());
-        if let Some(writer) = &mut self.writer {
-            writer.write(&batch.slice(0, rows))?;
-        }
-        self.rows.add(rows as u64);
+        let Sink { writer, rows: count, bytes, run, .. } = self;
+        run.pace(rows, bytes, |at, some| {
+            if let Some(writer) = writer {
+                writer.write(&batch.slice(at, some))?;
+            }
+            count.add(some as u64);
+            Ok(())
+        })?;
         self.left -= rows as u64;
         Ok(self.left > 0)
     }

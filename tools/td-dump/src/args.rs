@@ -2,6 +2,7 @@
 
 use clap::Args as ClapArgs;
 use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RetryArgs, SourceArgs, TlsArgs};
+use cli::rate::RateArgs;
 use fault::{Error, Result};
 use rows::format::{Format, Header, WriteOptions};
 use rows::time::{Nanos, parse_instant};
@@ -80,6 +81,8 @@ pub struct Args {
     pub as_binary: Vec<String>,
     #[command(flatten)]
     pub batch: BatchArgs,
+    #[command(flatten)]
+    pub rate: RateArgs,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
 

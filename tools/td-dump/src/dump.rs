@@ -50,8 +50,17 @@ impl Sink {
             let batch = batch
                 .with_schema(self.schema.clone())
                 .map_err(|error| Error::caused(Kind::Bug, "the parts' columns differ", error))?;
-            self.writer.write(&batch)?;
-            self.run.counter("rows").add(rows as u64);
+            let (count, bytes) = (self.run.counter("rows"), self.run.counter("bytes"));
+            let Sink { writer, run, .. } = self;
+            run.pace(rows, &bytes, |at, some| {
+                if some < rows {
+                    writer.write(&batch.slice(at, some))?
+                } else {
+                    writer.write(&batch)?
+                };
+                count.add(some as u64);
+                Ok(())
+            })?;
             self.left -= rows as u64;
         }
         Ok(self.left > 0)

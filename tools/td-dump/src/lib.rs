@@ -56,6 +56,7 @@ the start. A part whose result breaks is read again as long as none of its rows 
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     args.check()?;
+    run.limit(args.rate.rate_limit);
     let connector = Connector::new(&args, run)?;
     let mut session = connector.session();
     if args.output_dir.is_none() {
