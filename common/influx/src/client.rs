@@ -1,7 +1,7 @@
 //! A connection to one server: writes that end in a [`Verdict`], queries that end in a body to be read.
 
 use crate::request;
-use crate::retry::{Reply, Verdict, judge};
+use crate::retry::{Reply, Trouble, Verdict, judge};
 use crate::target::Target;
 use fault::{Error, Kind, Result};
 use net::http::{Options, Request};
@@ -44,7 +44,7 @@ impl Client {
             // The status stands; only what the server said about it is lost.
             Err(failure) => match judge(&Reply { status, body: failure.to_string().as_bytes(), retry_after }) {
                 Verdict::Fatal { reason } if matches!(status, 400 | 422) => {
-                    Verdict::Retry { after: retry_after, slow: false, reason }
+                    Verdict::Retry { after: retry_after, trouble: Trouble::Other, reason }
                 }
                 verdict => verdict,
             },
@@ -86,8 +86,11 @@ fn judge_failure(failure: &Failure) -> Verdict {
         // error in a header; one that is longer than the client takes comes from a batch with thousands of bad lines.
         What::ResetWhileSending => Verdict::Split { certain: false, reason },
         _ if reason.contains("too large") => Verdict::Split { certain: false, reason },
-        what if what.transient() => Verdict::Retry { after: None, slow: false, reason },
-        What::Protocol => Verdict::Retry { after: None, slow: false, reason },
+        What::Connect | What::TimedOut | What::NoReply => {
+            Verdict::Retry { after: None, trouble: Trouble::Down, reason }
+        }
+        what if what.transient() => Verdict::Retry { after: None, trouble: Trouble::Other, reason },
+        What::Protocol => Verdict::Retry { after: None, trouble: Trouble::Other, reason },
         What::Tls => Verdict::Refused { reason },
         _ => Verdict::Fatal { reason },
     }

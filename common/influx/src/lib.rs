@@ -27,5 +27,5 @@ pub mod target;
 pub mod types;
 
 pub use client::Client;
-pub use retry::{Rejected, Stored, Verdict};
+pub use retry::{Rejected, Stored, Trouble, Verdict};
 pub use target::{Target, Version};

@@ -26,8 +26,8 @@ pub enum Verdict {
     Retry {
         /// The server's wish (`Retry-After`).
         after: Option<Duration>,
-        /// The server is full rather than busy: wait long, and do not hope for much.
-        slow: bool,
+        /// What kind of trouble the server is in.
+        trouble: Trouble,
         /// What the server said.
         reason: String,
     },
@@ -41,6 +41,19 @@ pub enum Verdict {
         /// What the server said.
         reason: String,
     },
+}
+
+/// Why the same request may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The server asks for time: 429, 503, or anything with `Retry-After`.
+    Throttled,
+    /// Nobody is there: no connection, no reply, a proxy that finds no server (502, 504).
+    Down,
+    /// The server is full rather than busy: wait long, and do not hope for much.
+    Full,
+    /// Anything else that may pass.
+    Other,
 }
 
 /// Lines were rejected.
@@ -85,7 +98,13 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
     }
     let body = reply::parse(reply.body);
     let reason = reason(reply.status, &body, reply.body);
-    let retry = |slow: bool, reason: String| Verdict::Retry { after: reply.retry_after, slow, reason };
+    let asks = reply.retry_after.is_some() || matches!(reply.status, 429 | 503);
+    let trouble = match reply.status {
+        _ if asks => Trouble::Throttled,
+        502 | 504 => Trouble::Down,
+        _ => Trouble::Other,
+    };
+    let retry = |trouble, reason: String| Verdict::Retry { after: reply.retry_after, trouble, reason };
     let message = body.message.to_ascii_lowercase();
     match reply.status {
         413 => Verdict::Split { certain: true, reason },
@@ -93,16 +112,16 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
             Verdict::Refused { reason: format!("{reason} (the token or the password is missing or wrong: see --help)") }
         }
         403 | 404 | 407 => Verdict::Refused { reason },
-        408 | 425 | 429 | 499 => retry(false, reason),
+        408 | 425 | 429 | 499 => retry(trouble, reason),
         400 | 422 => bad_request(reply, body, &message, reason),
         // The cache empties only when the server writes it out, or never, if one batch is larger than the cache.
         500.. if message.contains("cache-max-memory-size exceeded") => retry(
-            true,
+            Trouble::Full,
             format!("{reason} (the server's write cache is full: raise its limit, or write smaller batches)"),
         ),
         // 1.x answers 500 to an unknown retention policy.
         500.. if message.contains("retention policy not found") => Verdict::Refused { reason },
-        500.. => retry(false, reason),
+        500.. => retry(trouble, reason),
         _ => Verdict::Fatal { reason },
     }
 }
@@ -124,7 +143,7 @@ fn bad_request(reply: &Reply<'_>, body: ErrorBody, message: &str, reason: String
     if starts(&["gzip: ", "unable to read data", "unexpected eof", "hinted handoff", "queue length exceeded"])
         || message.contains("hinted handoff")
     {
-        return Verdict::Retry { after: reply.retry_after, slow: false, reason };
+        return Verdict::Retry { after: reply.retry_after, trouble: Trouble::Other, reason };
     }
     if !body.known {
         return Verdict::Fatal { reason };
@@ -180,7 +199,14 @@ mod tests {
         assert!(matches!(columns, Verdict::Rejected(_)));
         let databases = on(422, r#"{"error":"Adding a new database would exceed limit of 100 databases"}"#);
         assert!(matches!(databases, Verdict::Refused { .. }));
-        assert!(matches!(on(429, ""), Verdict::Retry { after: Some(_), slow: false, .. }));
+        assert!(matches!(on(429, ""), Verdict::Retry { after: Some(_), trouble: Trouble::Throttled, .. }));
+        let trouble = |status| match judge(&Reply { status, body: b"", retry_after: None }) {
+            Verdict::Retry { trouble, .. } => trouble,
+            other => panic!("{status}: {other:?}"),
+        };
+        assert_eq!([429, 503].map(trouble), [Trouble::Throttled; 2]);
+        assert_eq!([502, 504].map(trouble), [Trouble::Down; 2]);
+        assert_eq!([408, 500].map(trouble), [Trouble::Other; 2]);
         for status in [408, 499, 500, 502, 503, 504, 529] {
             assert!(matches!(on(status, "<html>Bad Gateway</html>"), Verdict::Retry { .. }), "{status}");
         }

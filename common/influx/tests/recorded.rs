@@ -2,7 +2,7 @@
 //! what the recording shows was stored.
 
 use influx::reply::Which;
-use influx::retry::{Reply, Stored, Verdict, judge};
+use influx::retry::{Reply, Stored, Trouble, Verdict, judge};
 use std::path::{Path, PathBuf};
 
 struct Recording {
@@ -185,7 +185,7 @@ fn recorded_limits_and_refusals() {
         "v2_limits/cache_max_memory_again",
     ] {
         let verdicts = transcript(&format!("{name}.txt"));
-        assert!(matches!(verdicts[..], [Verdict::Retry { slow: true, .. }]), "{name}: {verdicts:?}");
+        assert!(matches!(verdicts[..], [Verdict::Retry { trouble: Trouble::Full, .. }]), "{name}: {verdicts:?}");
     }
     let series = transcript("v18_limits/max_series_per_database.txt");
     assert!(
@@ -193,7 +193,10 @@ fn recorded_limits_and_refusals() {
         "{series:?}"
     );
     let throttled = transcript("v18_auth_limits/throttle_503.txt");
-    assert!(throttled.iter().skip(1).all(|v| matches!(v, Verdict::Retry { slow: false, .. })), "{throttled:?}");
+    assert!(
+        throttled.iter().skip(1).all(|v| matches!(v, Verdict::Retry { trouble: Trouble::Throttled, .. })),
+        "{throttled:?}"
+    );
     for name in
         ["v18_auth_limits/write_token_ok", "v18_auth_limits/write_basic_ok", "v2_api/big_50MB", "v2_api/write_by_ids"]
     {

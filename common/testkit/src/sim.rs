@@ -16,24 +16,29 @@ pub struct Sim {
 impl Sim {
     /// `ts-sim tdengine …`
     pub fn tdengine<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Sim {
-        Sim::start("tdengine", args)
+        Sim::start("tdengine", "127.0.0.1:0", args)
     }
 
     /// `ts-sim influx …`
     pub fn influx<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Sim {
-        Sim::start("influx", args)
+        Sim::start("influx", "127.0.0.1:0", args)
     }
 
     /// `ts-sim proxy --upstream …`: a real server (`http://HOST:PORT`) with faults.
     pub fn proxy(upstream: &str, args: &[&str]) -> Sim {
-        Sim::start("proxy", ["--upstream", upstream].iter().chain(args))
+        Sim::proxy_on("127.0.0.1:0", upstream, args)
     }
 
-    fn start<S: AsRef<std::ffi::OsStr>>(system: &str, args: impl IntoIterator<Item = S>) -> Sim {
+    /// The same on this address, where one may have been before.
+    pub fn proxy_on(address: &str, upstream: &str, args: &[&str]) -> Sim {
+        Sim::start("proxy", address, ["--upstream", upstream].iter().chain(args))
+    }
+
+    fn start<S: AsRef<std::ffi::OsStr>>(system: &str, address: &str, args: impl IntoIterator<Item = S>) -> Sim {
         let directory = crate::temp_dir();
         let ready = directory.path().join("ready");
         let mut command = Command::new(crate::bin("ts-sim"));
-        command.arg(system).args(["--listen", "127.0.0.1:0", "--ready-file"]).arg(&ready);
+        command.arg(system).args(["--listen", address, "--ready-file"]).arg(&ready);
         command.arg("--log-requests").arg(directory.path().join("requests.jsonl"));
         command.args(args).stdin(Stdio::null()).stdout(Stdio::null());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start ts-sim: {error}"));

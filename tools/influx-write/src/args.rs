@@ -2,12 +2,14 @@
 
 use clap::{Args as ClapArgs, ValueEnum};
 use cli::args::{EndMarkArgs, RejectArgs, RetryArgs, TargetArgs, TlsArgs};
+use cli::rate::{Rate, RateArgs};
 use fault::{Error, Result};
 use influx::{Target, Version};
 use lp::Dialect;
 use rows::format::Format;
 use rows::time::Unit;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Line protocol, or rows in any format, into InfluxDB.
 #[derive(ClapArgs, Debug)]
@@ -56,11 +58,16 @@ pub struct Args {
     #[command(flatten)]
     pub retry: RetryArgs,
     /// Requests in flight, at most: fewer when the server slows down (default: 8)
-    #[arg(long, help_heading = "Connection options", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    #[arg(long, visible_alias = "max-inflight", help_heading = "Connection options", value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: Option<u16>,
     /// Compression of requests, 0 to 9 (default: 1; 0 to this machine itself)
     #[arg(long, help_heading = "Connection options", value_name = "LEVEL", value_parser = clap::value_parser!(u8).range(0..=9))]
     pub gzip: Option<u8>,
+    /// Wait so long for a target that had answered before and is down now; 0s: only as long as --retries last
+    #[arg(long, help_heading = "Connection options", value_name = "DURATION", default_value = "5m", value_parser = cli::args::duration, hide_short_help = true)]
+    pub max_outage: Duration,
+    #[command(flatten)]
+    pub rate: RateArgs,
 }
 
 /// What order is kept.
@@ -83,6 +90,9 @@ pub struct Plan {
     pub batch_bytes: usize,
     /// gzip level; 0 is off.
     pub gzip: u32,
+    /// An outage of the target may last this long.
+    pub longest_outage: Duration,
+    pub rate: Option<Rate>,
 }
 
 /// One buffer holds a batch, and its line ends are 32-bit numbers.
@@ -101,6 +111,13 @@ impl Args {
         }
         let three = target.version == Version::V3;
         let workers = self.concurrency.map_or(8, usize::from);
+        // No batch is more than a second's worth.
+        let (second_rows, second_bytes) = match self.rate.rate_limit {
+            Some(Rate::Rows(rows)) => (rows, u64::MAX),
+            Some(Rate::Bytes(bytes)) => (u64::MAX, bytes),
+            None => (u64::MAX, u64::MAX),
+        };
+        let batch_rows = self.batch_rows.map_or(if three { 10_000 } else { 5_000 }, u64::from);
         Ok(Plan {
             dialect: match target.version {
                 Version::V1 => Dialect::V1,
@@ -110,8 +127,10 @@ impl Args {
             workers,
             // Every worker has a batch in flight and one being filled; with few workers one more may wait.
             waiting: usize::from(workers <= 4),
-            batch_rows: self.batch_rows.map_or(if three { 10_000 } else { 5_000 }, |rows| rows as usize),
-            batch_bytes: self.batch_bytes as usize,
+            batch_rows: batch_rows.min(second_rows) as usize,
+            batch_bytes: self.batch_bytes.min(second_bytes) as usize,
+            longest_outage: self.max_outage,
+            rate: self.rate.rate_limit,
             gzip: u32::from(self.gzip.unwrap_or(u8::from(!target.endpoint.is_loopback()))),
             target,
         })

@@ -6,7 +6,7 @@
 use crate::batch::{Batch, Part};
 use crate::find::find;
 use fault::{Error, Kind, Result};
-use influx::{Rejected, Verdict};
+use influx::{Rejected, Trouble, Verdict};
 use net::Bytes;
 use net::retry::{Backoff, Policy};
 use std::time::Duration;
@@ -17,6 +17,9 @@ pub trait Outside {
     fn send(&mut self, body: &Bytes) -> Verdict;
     /// Waits, unless a signal comes.
     fn wait(&mut self, time: Duration, why: &str) -> Result<()>;
+    /// After a request that failed: is the target down? Then the same is sent again, without a wait and without using up a
+    /// retry: sending waits until the target is back. An error if it has been down for too long.
+    fn down(&mut self, why: &str) -> Result<bool>;
     /// So many lines and bytes are stored.
     fn delivered(&mut self, lines: usize, bytes: usize);
     /// This line cannot be stored. An error ends everything: there were too many of them.
@@ -101,7 +104,15 @@ impl<O: Outside> Delivery<O> {
         let slow = Policy { first: self.policy.first * 8, longest: self.policy.longest * 2, ..self.policy };
         let mut slow = Backoff::new(slow, None);
         loop {
-            let (wait, reason, halve) = match self.outside.send(&body) {
+            let verdict = self.outside.send(&body);
+            if let Verdict::Retry { reason, .. } = &verdict
+                && self.outside.down(reason)?
+            {
+                // What comes after the outage is another trouble.
+                backoff.reset();
+                continue;
+            }
+            let (wait, reason, halve) = match verdict {
                 Verdict::Done => return Ok(Sent::Done),
                 Verdict::Rejected(rejected) => return Ok(Sent::Rejected(rejected)),
                 Verdict::Split { certain: true, reason } => {
@@ -113,8 +124,8 @@ impl<O: Outside> Delivery<O> {
                 }
                 // Hung up in mid-upload. One line is never set aside for that: the server may be restarting.
                 Verdict::Split { certain: false, reason } => (backoff.next_wait(None), reason, part.len() > 1),
-                Verdict::Retry { after, slow: false, reason } => (backoff.next_wait(after), reason, false),
-                Verdict::Retry { after, slow: true, reason } => (slow.next_wait(after), reason, false),
+                Verdict::Retry { after, trouble: Trouble::Full, reason } => (slow.next_wait(after), reason, false),
+                Verdict::Retry { after, reason, .. } => (backoff.next_wait(after), reason, false),
                 Verdict::Refused { reason } => return Err(Error::new(Kind::Refused, reason)),
                 Verdict::Fatal { reason } => return Err(Error::new(Kind::Target, reason)),
             };

@@ -3,6 +3,7 @@
 mod ahead;
 pub mod args;
 pub mod batch;
+pub mod breaker;
 pub mod deliver;
 pub mod find;
 pub mod gate;
@@ -37,11 +38,13 @@ pub static TOOL: Tool = Tool {
 Reads line protocol (or CSV, Arrow, Parquet, NDJSON, which it encodes), checks every line, and sends it in batches with \
 as many requests in flight as the server answers without slowing down. A batch that the server refuses in part is searched: bad lines go to --rejects with the \
 server's reason, all others are stored. Busy servers are waited for, too large requests are halved, and a reply that \
-got lost is asked for again: points are the same however often they are written, if they carry their time.
+got lost is asked for again: points are the same however often they are written, if they carry their time. While a target that had \
+answered before is down, nothing is read, and one request at a time asks whether it is back.
 
 URLs: influx1+http://user@host:8086/DB[/RP], influx2+https://host:8086/?org=ORG&bucket=BUCKET, \
 influx3+https://host:8181/DB. Summary keys: rows and bytes (delivered), retries, rejected, requests, splits, \
-sent_bytes, inflight_max (most requests at once), slowdowns (how often their number was cut).",
+sent_bytes, inflight_max (most requests at once), slowdowns (how often their number was cut), throttled (requests answered with 429 or \
+503), throttle_wait_ms (time that the server asked for with Retry-After), outages and outage_ms (the target was down: how often, how long).",
     examples: &[
         ("a file of line protocol into a database of version 1, made if need be", "influx-write --url influx1+http://localhost:8086/plant --create meters.lp"),
         ("from TDengine into a bucket, up to 100 bad lines set aside", "td-dump --url tdengine://root@td:6041/plant --table meters | lp-encode | TS_TARGET_TOKEN=$TOKEN influx-write --url 'influx2+https://influx:8086/?org=acme&bucket=plant' --rejects bad.lp --max-rejects 100"),
@@ -54,12 +57,26 @@ sent_bytes, inflight_max (most requests at once), slowdowns (how often their num
     ],
 };
 
+/// Keys of the summary, in their order, besides those of every tool.
+const KEYS: [&str; 9] = [
+    "requests",
+    "splits",
+    "sent_bytes",
+    "inflight_max",
+    "slowdowns",
+    "throttled",
+    "throttle_wait_ms",
+    "outages",
+    "outage_ms",
+];
+
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let plan = args.plan()?;
-    for key in ["requests", "splits", "sent_bytes", "inflight_max", "slowdowns"] {
+    for key in KEYS {
         run.counter(key);
     }
+    run.limit(plan.rate);
     let shared = Shared::new(run, Rejects::create(&args.rejects, run)?);
     let input = cli::input::open(&args.input, run)?;
     let mut encoded = source::open(input, &args, &plan, &shared, run)?;
@@ -116,7 +133,7 @@ fn open(args: &Args, plan: &Plan, unit: Unit, shared: &Arc<Shared>, run: &Run) -
     if args.create {
         create(&client, policy, run)?;
     }
-    let live = Live::new(shared, client, unit, plan.gzip, plan.workers);
+    let live = Live::new(shared, client, unit, plan);
     Pool::start(plan, args.order, Arc::clone(shared), &live, policy).map(Some)
 }
 

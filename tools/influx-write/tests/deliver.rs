@@ -2,7 +2,7 @@
 
 use fault::{Error, Kind, Result};
 use influx::reply::{Named, Which};
-use influx::{Rejected, Stored, Verdict};
+use influx::{Rejected, Stored, Trouble, Verdict};
 use influx_write::batch::Builder;
 use influx_write::deliver::{Delivery, Outside};
 use net::Bytes;
@@ -78,6 +78,10 @@ impl Outside for Double<'_> {
     fn wait(&mut self, time: Duration, _why: &str) -> Result<()> {
         self.0.waits.push(time);
         Ok(())
+    }
+
+    fn down(&mut self, why: &str) -> Result<bool> {
+        Ok(why == "down")
     }
 
     fn delivered(&mut self, lines: usize, _bytes: usize) {
@@ -166,18 +170,27 @@ fn a_size_that_was_too_large_is_not_tried_again() {
 
 #[test]
 fn busy_servers_are_waited_for_and_the_hung_up_upload_is_halved() {
-    let retry = |slow| Verdict::Retry { after: Some(Duration::from_secs(9)), slow, reason: "busy".into() };
+    let retry = |trouble| Verdict::Retry { after: Some(Duration::from_secs(9)), trouble, reason: "busy".into() };
     let reset = || Verdict::Split { certain: false, reason: "reset".into() };
-    let mut server = Server { script: [retry(false), retry(true), reset()].into(), ..Server::default() };
+    let mut server =
+        Server { script: [retry(Trouble::Throttled), retry(Trouble::Full), reset()].into(), ..Server::default() };
     deliver(&mut server, Reports::Count, lines(4, 100)).unwrap();
     assert_eq!((server.delivered, server.splits, server.waits.len()), (4, 1, 3));
     assert!(server.waits[..2].iter().all(|&wait| wait >= Duration::from_secs(9)), "{:?}", server.waits);
 }
 
 #[test]
+fn an_outage_uses_up_no_retry_and_does_not_halve() {
+    let down = || Verdict::Retry { after: None, trouble: Trouble::Down, reason: "down".into() };
+    let mut server = Server { script: std::iter::repeat_with(down).take(50).collect(), ..Server::default() };
+    deliver(&mut server, Reports::Count, lines(4, 100)).unwrap();
+    assert_eq!((server.requests, server.delivered, server.splits, server.waits.len()), (51, 4, 0, 0));
+}
+
+#[test]
 fn it_gives_up_with_the_right_kind() {
     let cases: [(fn() -> Verdict, Kind); 4] = [
-        (|| Verdict::Retry { after: None, slow: false, reason: "busy".into() }, Kind::Target),
+        (|| Verdict::Retry { after: None, trouble: Trouble::Other, reason: "busy".into() }, Kind::Target),
         (|| Verdict::Split { certain: false, reason: "reset".into() }, Kind::Target),
         (|| Verdict::Refused { reason: "no".into() }, Kind::Refused),
         (|| Verdict::Fatal { reason: "what".into() }, Kind::Target),
