@@ -9,7 +9,7 @@ use serde_json::{Number, Value};
 use std::io::Write as _;
 
 /// The version of everything that goes into a hash: value forms, series, the layout of the hashed message.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Tag bytes. A number that is integral has the tag [`INT`] whatever its declared type (unless numbers are strict).
 pub const INT: u8 = b'i';
@@ -206,9 +206,8 @@ fn parsed(out: &mut Vec<u8>, value: &str, form: Form, rules: Rules) -> Option<()
             out.extend_from_slice(value.as_bytes());
         }
         Form::Json => {
-            let document: Value = serde_json::from_str(value).ok()?;
             out.push(JSON);
-            canonical_json(out, &document);
+            crate::json::canonical(out, value)?;
         }
     }
     Some(())
@@ -239,48 +238,6 @@ fn parse_boolean(text: &str) -> Option<bool> {
         "f" | "F" | "false" | "False" | "FALSE" => Some(false),
         _ => None,
     }
-}
-
-/// JSON with sorted keys, no white space, and one spelling per number.
-fn canonical_json(out: &mut Vec<u8>, value: &Value) {
-    match value {
-        Value::Object(map) => {
-            let mut entries: Vec<_> = map.iter().collect();
-            entries.sort_by(|a, b| a.0.cmp(b.0));
-            out.push(b'{');
-            for (i, (key, value)) in entries.into_iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                json_text(out, &Value::String(key.clone()));
-                out.push(b':');
-                canonical_json(out, value);
-            }
-            out.push(b'}');
-        }
-        Value::Array(items) => {
-            out.push(b'[');
-            for (i, item) in items.iter().enumerate() {
-                if i > 0 {
-                    out.push(b',');
-                }
-                canonical_json(out, item);
-            }
-            out.push(b']');
-        }
-        Value::Number(number) => match number.as_f64() {
-            Some(v) if number.is_f64() && v.fract() == 0.0 && v.abs() < 9_007_199_254_740_992.0 => {
-                json_text(out, &Value::from(v as i64));
-            }
-            _ => json_text(out, value),
-        },
-        _ => json_text(out, value),
-    }
-}
-
-fn json_text(out: &mut Vec<u8>, value: &Value) {
-    // Writing to a Vec cannot fail, and these values are plain.
-    let _ = serde_json::to_writer(out, value);
 }
 
 /// A canonical value for people and reports. Texts, binaries (hex), decimals and instants are JSON strings.

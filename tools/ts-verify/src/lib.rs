@@ -18,6 +18,7 @@ mod hash;
 mod heat;
 mod html;
 mod input;
+mod json;
 mod layout;
 mod lines;
 mod merge;

@@ -129,7 +129,7 @@ fn digests_of_this_version_stay_as_they_are() {
         "{\"tags\":{}}\t473352\t1\t1\t6453d455f48b0a4f9450f076e41ff98d\t2\ta356d828a296cdd4df7aefc04959514e\t1704067200000000000\t1704067200000000000",
     ];
     let digest = digest(&[], csv);
-    assert!(digest.starts_with(r#"{"ts-verify":"digest","version":1,"#), "{digest}");
+    assert!(digest.starts_with(r#"{"ts-verify":"digest","version":2,"#), "{digest}");
     let seen: Vec<&str> = digest.lines().skip(1).collect();
     assert_eq!(seen[..4], lines);
 }
