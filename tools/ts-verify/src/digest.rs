@@ -162,9 +162,7 @@ impl Digest {
         self.entries.clear();
         self.index.clear();
         if self.table.bytes as u64 > self.max_memory / 2 {
-            let empty_tags = self.table.empty_tags;
             self.table = Table::new();
-            self.table.empty_tags = empty_tags;
             self.epoch += 1;
         } else {
             self.table.forget_buckets();
@@ -201,6 +199,7 @@ impl Digest {
         std::mem::swap(&mut table.times, &mut sums.times);
         sums.add(batch, &layout.fields, options.rules)?;
         self.take_sums();
+        self.count_empty_tags();
         Ok(())
     }
 
@@ -251,10 +250,7 @@ impl Digest {
 
     /// As [`Digest::add`], for any times, cell by cell.
     fn add_far(&mut self, (batch, layout, options): Input<'_>) -> Result<()> {
-        let empty_tags = self.table.empty_tags;
         self.table.fill(batch, layout, options)?;
-        // They were counted already.
-        self.table.empty_tags = empty_tags;
         self.find_entries(options)?;
         self.filled.clear();
         self.filled.resize(batch.num_rows(), 0);
@@ -278,7 +274,13 @@ impl Digest {
             self.counts.float32 += texts.into_iter().filter(inside).count() as u64;
         }
         self.count_rows();
+        self.count_empty_tags();
         Ok(())
+    }
+
+    fn count_empty_tags(&mut self) {
+        let rows = &self.rows;
+        self.counts.empty_tags += self.table.empty_tags(|row| rows.get(row).is_some_and(|number| *number != OUTSIDE));
     }
 
     /// After the last batch. Entries on disk are added up to one sorted run.
@@ -297,7 +299,6 @@ impl Digest {
 
     /// The counts that are sums over entries.
     fn count(&mut self) -> Result<()> {
-        self.counts.empty_tags = self.table.empty_tags;
         let totals = self.totals();
         (self.counts.cells, self.counts.non_finite) = (totals.cells, totals.odd_cells);
         Ok(())
@@ -559,10 +560,8 @@ mod tests {
                 let layout = Layout::new(&batch.schema(), &Mapping::default()).unwrap();
                 let near = columns.table.near(&batch, &layout, &options).unwrap();
                 assert_eq!(near, !(part == 2 && round % 6 == 0));
-                columns.table.empty_tags = cells.table.empty_tags;
                 columns.add(&batch, &layout, &options).unwrap();
                 cells.add_far((&batch, &layout, &options)).unwrap();
-                cells.table.empty_tags = columns.table.empty_tags;
                 assert_eq!(columns.entries, cells.entries);
             }
             columns.finish(&options).unwrap();

@@ -121,8 +121,8 @@ pub struct Table {
     index: HashMap<u128, u32, FixedState>,
     /// Bytes of labels.
     pub bytes: usize,
-    /// Rows with a tag that is an empty text.
-    pub empty_tags: u64,
+    /// Of each row of the batch: it has a tag that is an empty text. Empty where no series has tags.
+    empty: Vec<bool>,
     /// Of each row of the batch: the hash of its series.
     pub sums: Vec<u128>,
     /// After [`Table::near`]: the instants.
@@ -155,7 +155,7 @@ impl Table {
             series: Vec::new(),
             index: HashMap::with_hasher(FixedState::default()),
             bytes: 0,
-            empty_tags: 0,
+            empty: Vec::new(),
             sums: Vec::new(),
             times: Vec::new(),
             inside: Vec::new(),
@@ -198,6 +198,11 @@ impl Table {
             }
         }
         Ok(true)
+    }
+
+    /// How many rows of the batch have an empty tag, of those that are in the range.
+    pub fn empty_tags(&self, inside: impl Fn(usize) -> bool) -> u64 {
+        self.empty.iter().enumerate().filter(|(row, empty)| **empty && inside(*row)).count() as u64
     }
 
     /// The number of the series of a row, after one of the series `last`.
@@ -285,10 +290,11 @@ impl Table {
         let fixed = layout.measurement.hash();
         self.sums.clear();
         self.sums.resize(rows, fixed);
-        let mut empty = vec![false; if layout.tags.is_empty() { 0 } else { rows }];
+        self.empty.clear();
+        self.empty.resize(if layout.tags.is_empty() { 0 } else { rows }, false);
         let distinct = options.empty_tag_distinct;
         for tag in layout.tags.iter().chain(layout.measurement.column()) {
-            let sums = &mut self.sums;
+            let (sums, empty) = (&mut self.sums, &mut self.empty);
             let entry = |text: &Scratch| (distinct || !text.value().is_empty()).then(|| xxh3_128(&text.bytes));
             let each = |row: usize, hash| match (hash, sums.get_mut(row)) {
                 (Some(hash), Some(sum)) => *sum = sum.wrapping_add(hash),
@@ -302,7 +308,6 @@ impl Table {
             tags(batch.column(tag.index), tag.form, options.rules, &mut scratch, entry, each)
                 .context(|| format!("column {}", tag.name))?;
         }
-        self.empty_tags += empty.iter().filter(|empty| **empty).count() as u64;
         Ok(())
     }
 

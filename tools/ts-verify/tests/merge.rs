@@ -216,3 +216,20 @@ fn a_column_of_one_part_is_one_of_the_whole() {
     merge(at, &["y", "x"]).code(0);
     assert_eq!(read(at, "merged"), read(at, "whole"));
 }
+
+/// Rows with an empty tag count where they are in the range only, or a sum of windows counts them once per window.
+#[test]
+fn empty_tags_are_counted_in_the_range_only() {
+    let directory = temp_dir();
+    let at = directory.path();
+    let row = |minute: usize| format!("2024-01-01T00:{minute:02}:00Z,\"\",1.5,{minute},x\n");
+    write(at, "all.csv", HEAD.to_owned() + &(0..60).map(row).collect::<String>());
+    digest(at, &[], "all.csv", "whole");
+    digest(at, &["--until", "2024-01-01T00:20:00Z"], "all.csv", "early");
+    digest(at, &["--since", "2024-01-01T00:20:00Z"], "all.csv", "late");
+    assert!(read(at, "early").contains(r#""empty_tags":20"#), "{}", read(at, "early"));
+    merge(at, &["early", "late"]).code(0);
+    assert_eq!(read(at, "merged"), read(at, "whole"));
+    let strict = tool("ts-verify").args(["compare", "--strict", "merged", "all.csv"]).current_dir(at).run();
+    assert_eq!(strict.code, 0, "{}", strict.stderr);
+}
