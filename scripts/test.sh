@@ -66,6 +66,7 @@ if ! $quick; then
   step "the kill matrix" scripts/test/matrix.sh
   step "a disk that is full" scripts/test/disk.sh
   step "incremental rounds" scripts/test/rounds.sh
+  step "mutations: damages reported, what is harmless not" scripts/test/mutations.sh
   step "the HTML report in a browser" scripts/test/report.sh
   step "limits: memory and large inputs" scripts/test/limits.sh
   step "demo: a million rows, verified" scripts/demo.sh --rows 1000000
