@@ -159,11 +159,11 @@ pub(crate) fn same_texts(known: Option<&StringArray>, texts: &StringArray) -> bo
     })
 }
 
-fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
+pub(crate) fn integer(value: impl itoa::Integer, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
 }
 
-fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn hexadecimal(bytes: &[u8], out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     out.reserve(bytes.len() * 2);
     for byte in bytes {

@@ -111,6 +111,10 @@ impl<W: Write + Send> Writer for CsvWriter<W> {
         self.out.write_out()
     }
 
+    fn write_text(&mut self, rows: u64, text: &[u8]) -> Result<()> {
+        self.out.write_block(text, rows)
+    }
+
     fn finish(self: Box<Self>) -> Result<()> {
         self.out.finish()
     }

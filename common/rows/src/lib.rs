@@ -6,10 +6,12 @@
 
 pub mod batch;
 pub mod blocks;
+mod bytes16;
 mod cells;
 pub mod column;
 pub mod compress;
 mod csv_blocks;
+pub mod csv_cell;
 mod csv_index;
 mod csv_masks;
 mod csv_quick;
@@ -25,6 +27,7 @@ pub mod header;
 pub mod instant;
 mod ipc_read;
 mod ipc_write;
+pub mod json_csv;
 pub mod line_protocol;
 mod lines;
 #[cfg(target_arch = "x86_64")]
@@ -40,6 +43,7 @@ mod parquet_texts;
 mod parquet_write;
 mod pen;
 pub mod pipe;
+mod plain;
 pub mod role;
 mod short_text;
 mod shortest;
@@ -68,6 +72,12 @@ pub trait Reader: Send {
 pub trait Writer: Send {
     /// Writes one batch of the schema that the writer was opened with.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
+
+    /// Writes so many rows that are already spelled as this writer spells them (CSV only: [`json_csv`]).
+    fn write_text(&mut self, rows: u64, text: &[u8]) -> Result<()> {
+        let _ = (rows, text);
+        Err(fault::Error::new(fault::Kind::Bug, "this format takes no rows as text"))
+    }
 
     /// Everything was written: end mark, EOS or footer, then the output's own finish.
     fn finish(self: Box<Self>) -> Result<()>;

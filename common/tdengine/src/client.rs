@@ -177,6 +177,14 @@ impl Results<'_> {
         }
     }
 
+    /// The reply over REST, whose rows can also be had as text.
+    pub fn as_rest(&mut self) -> Option<&mut rest::Stream> {
+        match self {
+            Results::Ws(_) => None,
+            Results::Rest(stream) => Some(stream),
+        }
+    }
+
     /// The columns, to say before the first rows how they are to be read.
     pub fn columns_mut(&mut self) -> &mut [Column] {
         match self {

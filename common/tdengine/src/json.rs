@@ -93,31 +93,32 @@ impl<R: Read> Body<R> {
         self.buffer.get(self.at..self.end).unwrap_or_default()
     }
 
-    /// Adds rows that are in the buffer as a whole and spelled as usual, until there are `most` or another `bytes` bytes
-    /// were used. Gives the bytes that were used; whatever comes then is for [`Body::next_row`].
-    pub(crate) fn scan(&mut self, builders: &mut [Builder], len: &mut usize, most: usize, bytes: usize) -> usize {
-        let mut at = 0;
-        if self.in_rows && !builders.is_empty() {
+    /// Hands what rows that are in the buffer begin with, behind their brackets, to `row`, which gives the bytes up to
+    /// behind the other bracket; until it gives none, or it was `most` rows, or another `bytes` bytes were used. Gives
+    /// the numbers of rows and of bytes; whatever comes then is for [`Body::next_row`].
+    pub(crate) fn scan(
+        &mut self,
+        most: usize,
+        bytes: usize,
+        mut row: impl FnMut(&[u8], &mut Vec<u8>) -> Option<usize>,
+    ) -> (usize, usize) {
+        let (mut at, mut rows) = (0, 0);
+        if self.in_rows {
             let unused = self.buffer.get(self.at..self.end).unwrap_or_default();
-            while *len < most && at < bytes {
+            while rows < most && at < bytes {
                 let start = match unused.get(at..) {
                     Some([b',', b'[', ..]) => at + 2,
                     Some([b'[', ..]) => at + 1,
                     _ => break,
                 };
-                match scan_row(unused.get(start..).unwrap_or_default(), builders, &mut self.scratch) {
-                    Some(taken) => at = start + taken,
-                    None => {
-                        builders.iter_mut().for_each(|builder| builder.truncate(*len));
-                        break;
-                    }
-                }
-                *len += 1;
-                self.rows += 1;
+                let Some(taken) = row(unused.get(start..).unwrap_or_default(), &mut self.scratch) else { break };
+                at = start + taken;
+                rows += 1;
             }
         }
         self.at += at;
-        at
+        self.rows += rows as u64;
+        (rows, at)
     }
 
     /// Rows handed out so far.
@@ -323,22 +324,16 @@ impl Scan {
 
 /// Adds the row that `json` begins with, behind its bracket; the bytes up to behind the other bracket. `None`: it is
 /// not there as a whole, or not spelled as usual; some of its cells may have been added.
-fn scan_row(json: &[u8], builders: &mut [Builder], scratch: &mut Vec<u8>) -> Option<usize> {
+pub(crate) fn scan_row(json: &[u8], builders: &mut [Builder], scratch: &mut Vec<u8>) -> Option<usize> {
     let mut at = 0;
-    let last = builders.len() - 1;
+    let last = builders.len().checked_sub(1)?;
     for (index, builder) in builders.iter_mut().enumerate() {
         let rest = json.get(at..)?;
         at += match builder.scan(rest) {
             Some(taken) => taken,
             None => {
-                let mut seen = 0;
-                let length = Scan::default().run(rest, &mut seen)?;
-                let raw = rest.get(..length)?;
-                if raw.trim_ascii().len() < length {
-                    return None;
-                }
-                let is_json = builder.column().kind == Type::Json;
-                builder.append(cell(raw, is_json, scratch).ok()?).ok()?;
+                let (cell, length) = careful(rest, builder.column().kind == Type::Json, scratch)?;
+                builder.append(cell).ok()?;
                 length
             }
         };
@@ -349,6 +344,26 @@ fn scan_row(json: &[u8], builders: &mut [Builder], scratch: &mut Vec<u8>) -> Opt
         at += 1;
     }
     Some(at)
+}
+
+/// The cell that `json` begins with, without white space around it, and its length. `None`: it is not there as a whole, or
+/// no cell at all.
+pub(crate) fn careful<'a>(json: &'a [u8], as_json: bool, scratch: &'a mut Vec<u8>) -> Option<(Cell<'a>, usize)> {
+    let mut seen = 0;
+    let length = Scan::default().run(json, &mut seen)?;
+    let raw = json.get(..length)?;
+    if raw.trim_ascii().len() < length {
+        return None;
+    }
+    Some((cell(raw, as_json, scratch).ok()?, length))
+}
+
+/// A row has a cell for each column.
+pub(crate) fn check_count(cells: usize, columns: usize) -> Result<()> {
+    if cells == columns {
+        return Ok(());
+    }
+    Err(Error::new(Kind::Source, format!("{cells} values for {columns} columns")))
 }
 
 /// Takes the cells of a row apart, and gives each with its index to `each`. `json` says which columns are kept as JSON

@@ -18,6 +18,7 @@ pub mod request;
 pub mod rest;
 pub mod retry;
 pub mod sql;
+pub mod text_rows;
 pub mod types;
 pub mod value;
 pub mod version;

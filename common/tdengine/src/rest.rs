@@ -4,8 +4,9 @@
 
 use crate::build::{Builder, fraction_digits};
 use crate::client::Config;
-use crate::json::{Body, cells};
+use crate::json::{Body, cells, check_count, scan_row};
 use crate::retry::{Action, Failure, Result};
+use crate::text_rows::TextRows;
 use crate::types::{Column, Rows, Type};
 use crate::version::Version;
 use fault::{Error, Kind};
@@ -165,6 +166,61 @@ impl<R: Read> Stream<R> {
         rows
     }
 
+    /// The next rows as CSV, which [`TextRows::written`] gives then, perhaps none; false once the reply's end has been
+    /// checked. The same rows and the same failures as by [`Stream::next_rows`]; of one reply only one of them can be
+    /// used.
+    pub fn next_text(&mut self, text: &mut TextRows) -> Result<bool> {
+        if self.broken {
+            return Err(Failure::from(Error::new(Kind::Source, "the result broke before")));
+        }
+        let more = self.read_text(text);
+        self.broken = more.is_err();
+        Ok(more?)
+    }
+
+    fn read_text(&mut self, text: &mut TextRows) -> fault::Result<bool> {
+        if text.clear() {
+            return Ok(true);
+        }
+        if self.ended {
+            return Ok(false);
+        }
+        let Stream { body, first, ended, .. } = self;
+        if let Some(row) = first.take() {
+            text.append(&row)?;
+            text.batch.rows += 1;
+        }
+        while text.batch.rows < BATCH_ROWS && text.batch.bytes < BATCH_BYTES {
+            let (most, most_bytes) = (BATCH_ROWS - text.batch.rows, BATCH_BYTES - text.batch.bytes);
+            let (rows, bytes) = body.scan(most, most_bytes, |json, _| text.scan(json));
+            text.batch.rows += rows;
+            text.batch.bytes += bytes;
+            if text.is_full() && text.written().0 > 0 {
+                return Ok(true);
+            }
+            if text.batch.rows >= BATCH_ROWS || text.batch.bytes >= BATCH_BYTES {
+                break;
+            }
+            let number = body.rows() + 1;
+            match body.next_row()? {
+                None => {
+                    *ended = true;
+                    break;
+                }
+                Some(row) => {
+                    text.batch.bytes += row.len();
+                    text.append(row).map_err(|error| error.context(format!("row {number}")))?;
+                    text.batch.rows += 1;
+                }
+            }
+            if text.is_full() {
+                return Ok(true);
+            }
+        }
+        text.end_batch()?;
+        Ok(true)
+    }
+
     fn read(&mut self) -> Result<Option<Rows>> {
         if self.builders.is_empty() {
             self.builders = self.columns.iter().map(|column| Builder::new(column.clone(), self.unit)).collect();
@@ -177,7 +233,16 @@ impl<R: Read> Stream<R> {
             len += 1;
         }
         while len < BATCH_ROWS && bytes < BATCH_BYTES {
-            bytes += body.scan(builders, &mut len, BATCH_ROWS, BATCH_BYTES.saturating_sub(bytes));
+            let mut whole = len;
+            let (_, used) = body.scan(BATCH_ROWS - len, BATCH_BYTES - bytes, |json, scratch| {
+                let taken = scan_row(json, builders, scratch);
+                match taken {
+                    Some(_) => whole += 1,
+                    None => builders.iter_mut().for_each(|builder| builder.truncate(whole)),
+                }
+                taken
+            });
+            (len, bytes) = (whole, bytes + used);
             if len >= BATCH_ROWS || bytes >= BATCH_BYTES {
                 break;
             }
@@ -210,10 +275,7 @@ fn append(row: &[u8], columns: &[Column], builders: &mut [Builder], scratch: &mu
         taken = i + 1;
         builders.get_mut(i).map_or(Ok(()), |builder| builder.append(cell))
     })?;
-    if count != columns.len() {
-        return Err(Error::new(Kind::Source, format!("{count} values for {} columns", columns.len())));
-    }
-    Ok(())
+    check_count(count, columns.len())
 }
 
 /// `["ts","TIMESTAMP",8]`, or from 2.x `["ts",9,8]`.

@@ -1,6 +1,8 @@
 //! Replies recorded from a real server (3.3.1, taosAdapter 3.3.2): the same table by raw block, by `fetch_block` and by
 //! REST must give the same columns.
 
+mod support;
+
 use arrow_array::cast::AsArray as _;
 use arrow_array::types::{Float32Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use arrow_array::{Array as _, ArrayRef};
@@ -24,27 +26,7 @@ fn text(path: &str) -> Text {
 
 /// The body of a recorded HTTP reply.
 fn body(path: &str) -> Vec<u8> {
-    let reply = file(path);
-    let split = reply.windows(4).position(|w| w == b"\r\n\r\n").unwrap();
-    let head = String::from_utf8_lossy(&reply[..split]).to_lowercase();
-    let mut rest = &reply[split + 4..];
-    if !head.contains("transfer-encoding: chunked") {
-        return rest.to_vec();
-    }
-    if rest.starts_with(b"{") {
-        // Saved by curl, which had undone the chunks.
-        return rest.to_vec();
-    }
-    let mut out = Vec::new();
-    loop {
-        let end = rest.windows(2).position(|w| w == b"\r\n").unwrap();
-        let size = usize::from_str_radix(std::str::from_utf8(&rest[..end]).unwrap(), 16).unwrap();
-        if size == 0 {
-            return out;
-        }
-        out.extend_from_slice(&rest[end + 2..end + 2 + size]);
-        rest = &rest[end + 2 + size + 2..];
-    }
+    support::body(&file(path))
 }
 
 fn by_rest(path: &str, unit: Option<Unit>) -> (Vec<Column>, Unit, Rows) {

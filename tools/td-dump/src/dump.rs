@@ -2,6 +2,7 @@
 
 use crate::args::Args;
 use crate::layout::Layout;
+use crate::piece::Piece;
 use crate::plan::{Part, Plan};
 use crate::read::{PartReader, Reading};
 use crate::session::Connector;
@@ -9,8 +10,8 @@ use arrow_array::RecordBatch;
 use cli::Run;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
-use rows::format::WriteOptions;
-use rows::{Limits, SchemaRef, Writer, format};
+use rows::format::{Format, WriteOptions};
+use rows::{Limits, SchemaRef, Writer, csv_cell, format};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
@@ -26,6 +27,8 @@ pub struct Sink {
     schema: SchemaRef,
     left: u64,
     run: Run,
+    /// Rows may also come as text.
+    takes_text: bool,
 }
 
 impl Sink {
@@ -36,8 +39,33 @@ impl Sink {
         limit: Option<u64>,
         run: &Run,
     ) -> Result<Sink> {
+        let takes_text = options.to == Format::Csv && options.null.is_none() && options.delimiter == b',';
         let writer = format::create(output, Output::finish, schema.clone(), options)?;
-        Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone() })
+        Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone(), takes_text })
+    }
+
+    /// Writes a piece. False: no more is wanted.
+    pub fn put(&mut self, piece: Piece) -> Result<bool> {
+        let (rows, text) = match piece {
+            Piece::Batch(batch) => return self.write(batch),
+            Piece::Text { rows, text } => (rows, text),
+        };
+        self.run.stop().check()?;
+        let wanted = rows.min(self.left);
+        let (count, bytes) = (self.run.counter("rows"), self.run.counter("bytes"));
+        let Sink { writer, run, .. } = self;
+        let (mut rest, mut left) = (text.as_slice(), rows);
+        run.pace(usize::try_from(wanted).unwrap_or(usize::MAX), &bytes, |_, some| {
+            let some = some as u64;
+            let end = if some < left { csv_cell::rows_end(rest, some) } else { rest.len() };
+            let (now, later) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            (rest, left) = (later, left.saturating_sub(some));
+            writer.write_text(some, now)?;
+            count.add(some);
+            Ok(())
+        })?;
+        self.left -= wanted;
+        Ok(self.left > 0)
     }
 
     /// Writes a batch. False: no more is wanted.
@@ -71,14 +99,14 @@ impl Sink {
     }
 }
 
-/// Some batches at a time: a block of the server is small, and each message wakes a thread.
-type Batches = Receiver<Result<Vec<RecordBatch>>>;
+/// Some pieces at a time: a block of the server is small, and each message wakes a thread.
+type Pieces = Receiver<Result<Vec<Piece>>>;
 
 /// Parts to be read, handed to whoever asks next.
 struct Queue<'a> {
     parts: Box<dyn Iterator<Item = (Result<Part>, &'a Layout)> + Send + 'a>,
     /// Where the receivers of parts go, in the order of the parts; without it all share one.
-    in_order: Option<Sender<Batches>>,
+    in_order: Option<Sender<Pieces>>,
 }
 
 /// Reads all parts of all tables into one output.
@@ -88,6 +116,7 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
     let reading = Reading {
         check,
         spool: args.spool || check,
+        text: connector.config.rest && sink.takes_text,
         hold: usize::try_from(args.hold).unwrap_or(usize::MAX),
         limits: Limits {
             rows: args.batch.batch_rows as usize,
@@ -95,7 +124,7 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
         },
     };
     let parts = works.iter().flat_map(|work| work.plan.parts().map(move |part| (part, &work.layout)));
-    let (announce, receivers) = channel::<Batches>();
+    let (announce, receivers) = channel::<Pieces>();
     let (shared, all) = sync_channel(workers);
     let in_order = if args.ordered {
         Some(announce)
@@ -124,7 +153,7 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
 }
 
 /// Takes parts until there are none, or until one fails.
-fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Result<Vec<RecordBatch>>>, run: &Run) {
+fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Result<Vec<Piece>>>, run: &Run) {
     loop {
         let (part, layout, batches) = {
             let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -157,11 +186,11 @@ fn work(queue: &Mutex<Queue<'_>>, mut reader: PartReader, shared: &SyncSender<Re
     }
 }
 
-fn write_all(receivers: Receiver<Batches>, sink: &mut Sink) -> Result<()> {
+fn write_all(receivers: Receiver<Pieces>, sink: &mut Sink) -> Result<()> {
     for batches in receivers {
         for some in batches {
-            for batch in some? {
-                if !sink.write(batch)? {
+            for piece in some? {
+                if !sink.put(piece)? {
                     return Ok(());
                 }
             }

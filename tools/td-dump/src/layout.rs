@@ -3,13 +3,14 @@
 use crate::session::Session;
 use crate::target::Target;
 use arrow_array::types::Int32Type;
-use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray};
+use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, new_null_array};
 use arrow_schema::{Field, Schema, SchemaRef};
 use fault::{Error, Kind, Result};
 use rows::role::{self, Role};
 use rows::time::Unit;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use tdengine::text_rows::TextRows;
 use tdengine::types::{Column, Rows, dictionary_type};
 use tdengine::value::Value;
 use tdengine::{catalog, sql};
@@ -186,6 +187,37 @@ impl Layout {
         }
         RecordBatch::try_new(self.schema.clone(), arrays)
             .map_err(|error| Error::new(Kind::Source, format!("the rows do not fit the table's description: {error}")))
+    }
+}
+
+impl Layout {
+    /// The rows of a reply with these columns as CSV, where that is possible.
+    pub fn text(&self, columns: &[Column], unit: Unit) -> Option<TextRows> {
+        let constants: Vec<(usize, String)> = self
+            .constants
+            .iter()
+            .enumerate()
+            // In the schema the constants before it have places of their own.
+            .map(|(before, (place, text))| (place.saturating_sub(before).min(columns.len()), text.clone()))
+            .collect();
+        let fields = self.schema.fields().iter().enumerate();
+        let required: Vec<bool> = fields
+            .filter(|(place, _)| !self.constants.iter().any(|(constant, _)| constant == place))
+            .map(|(_, field)| !field.is_nullable())
+            .collect();
+        if required.len() != columns.len() {
+            return None;
+        }
+        TextRows::new(columns, unit, |index| required.get(index).is_some_and(|required| *required), &constants)
+    }
+
+    /// The error of [`Layout::batch`] for rows with NULL where there must be none.
+    pub fn refuse_null(&self) -> Error {
+        let null = |column: &Column| new_null_array(column.field(self.unit).data_type(), 1);
+        match self.batch(Rows { len: 1, columns: self.columns.iter().map(null).collect() }) {
+            Err(error) => error,
+            Ok(_) => Error::new(Kind::Bug, "NULL is refused, and fits"),
+        }
     }
 }
 

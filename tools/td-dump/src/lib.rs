@@ -5,6 +5,7 @@ mod dump;
 mod groups;
 mod inspect;
 mod layout;
+mod piece;
 mod plan;
 mod query;
 mod read;

@@ -1,15 +1,13 @@
 //! Reading one part: its rows once, or an error. Never some rows twice.
 
 use crate::layout::Layout;
+use crate::piece::{Piece, Spool};
 use crate::plan::Part;
 use crate::session::{Connector, Patience, Session};
 use arrow_array::RecordBatch;
 use fault::{Error, Kind, Result};
-use rows::format::{self, Format, Source, WriteOptions};
-use rows::{Limits, batch, spool};
-use std::fs::File;
-use std::io::{Seek, SeekFrom};
-use tdengine::{Client, Failure, catalog};
+use rows::{Limits, batch};
+use tdengine::{Client, Failure, Results, catalog};
 
 /// Bytes of batches that go to the writer together, at least; less where less is held.
 const TOGETHER: usize = 512 << 10;
@@ -24,6 +22,8 @@ pub struct Reading {
     /// Bytes of a part that are held in memory before the first row is handed out.
     pub hold: usize,
     pub limits: Limits,
+    /// The output is CSV, and the rows may come as that where the reply is text too; needs `spool`.
+    pub text: bool,
 }
 
 /// What reads parts: one connection.
@@ -54,25 +54,18 @@ impl PartReader {
 
     /// Reads a part into `each`. Over again where it breaks, as long as none of its rows has been handed out; after
     /// that the order is unknown, and a repeat would double rows.
-    pub fn read(
-        &mut self,
-        part: &Part,
-        layout: &Layout,
-        mut each: impl FnMut(Vec<RecordBatch>) -> Result<()>,
-    ) -> Result<()> {
+    pub fn read(&mut self, part: &Part, layout: &Layout, mut each: impl FnMut(Vec<Piece>) -> Result<()>) -> Result<()> {
         let mut patience = Patience::new(&self.connector);
         let mut handed_out = 0u64;
         let mut mismatches = 0;
         loop {
-            let mut count = |some: Vec<RecordBatch>| {
-                handed_out += some.iter().map(|batch| batch.num_rows() as u64).sum::<u64>();
+            let mut count = |some: Vec<Piece>| {
+                handed_out += some.iter().map(Piece::rows).sum::<u64>();
                 each(some)
             };
             let tried = if self.reading.spool {
-                self.spooled(part, layout, &mut mismatches).and_then(|file| match file {
-                    Some(file) => replay(file, self.reading.limits, &mut count).map_err(Broken::Local),
-                    None => Ok(()),
-                })
+                self.spooled(part, layout, &mut mismatches)
+                    .and_then(|spool| spool.replay(self.reading.limits, &mut count).map_err(Broken::Local))
             } else {
                 self.straight(part, layout, &mut count)
             };
@@ -99,15 +92,15 @@ impl PartReader {
         &mut self,
         part: &Part,
         layout: &Layout,
-        each: &mut dyn FnMut(Vec<RecordBatch>) -> Result<()>,
+        each: &mut dyn FnMut(Vec<Piece>) -> Result<()>,
     ) -> std::result::Result<(), Broken> {
         let client = self.session.client()?;
         let (mut held, mut bytes, mut all) = (Vec::new(), 0, 0);
         let hold = self.reading.hold;
         stream(client, part, layout, self.reading.limits, &mut |batch| {
-            let size = batch::slice_bytes(&batch);
-            (bytes, all) = (bytes + size, all + size);
-            held.push(batch);
+            let piece = Piece::Batch(batch);
+            (bytes, all) = (bytes + piece.bytes(), all + piece.bytes());
+            held.push(piece);
             if all < hold || bytes < TOGETHER.min(hold) {
                 return Ok(());
             }
@@ -117,31 +110,15 @@ impl PartReader {
         if held.is_empty() { Ok(()) } else { each(held).map_err(Broken::Local) }
     }
 
-    /// The whole part in a temporary file (`None`: no rows), counted where that was asked for.
-    fn spooled(
-        &mut self,
-        part: &Part,
-        layout: &Layout,
-        mismatches: &mut u32,
-    ) -> std::result::Result<Option<File>, Broken> {
-        let (limits, check) = (self.reading.limits, self.reading.check);
+    /// The whole part in a temporary file, counted where that was asked for.
+    fn spooled(&mut self, part: &Part, layout: &Layout, mismatches: &mut u32) -> std::result::Result<Spool, Broken> {
+        let Reading { limits, check, text, .. } = self.reading;
         let client = self.session.client()?;
-        let file = spool::temporary().map_err(Broken::Local)?;
-        let mut handle =
-            file.try_clone().map_err(|error| Broken::Local(Error::io("cannot use a temporary file", error)))?;
-        // What is full is not where the output goes.
-        let spooling = |error: Error| {
-            error.context(format!("spool in {} (TMPDIR may name another place)", std::env::temp_dir().display()))
+        let spool = match text {
+            true => spool_text(client, part, layout, limits)?,
+            false => spool_batches(client, part, layout, limits)?,
         };
-        let options = WriteOptions { to: Format::Arrow, ..WriteOptions::default() };
-        let mut writer = format::create(file, |_| Ok(()), layout.schema.clone(), options)
-            .map_err(|error| Broken::Local(spooling(error)))?;
-        let mut rows = 0u64;
-        stream(client, part, layout, limits, &mut |batch| {
-            rows += batch.num_rows() as u64;
-            writer.write(&batch).map_err(spooling)
-        })?;
-        writer.finish().map_err(|error| Broken::Local(spooling(error)))?;
+        let rows = spool.rows();
         if check {
             let counted = catalog::count(client, &part.from, &part.condition)?;
             if counted != rows {
@@ -156,14 +133,51 @@ impl PartReader {
                 return Err(Broken::Failed(Failure::protocol(text, net::Side::Source)));
             }
         }
-        if rows == 0 {
-            return Ok(None);
-        }
-        handle
-            .seek(SeekFrom::Start(0))
-            .map_err(|error| Broken::Local(Error::io("cannot rewind a temporary file", error)))?;
-        Ok(Some(handle))
+        Ok(spool)
     }
+}
+
+/// One statement into a temporary file.
+fn spool_batches(
+    client: &mut Client,
+    part: &Part,
+    layout: &Layout,
+    limits: Limits,
+) -> std::result::Result<Spool, Broken> {
+    let mut spool = Spool::of_batches(layout.schema.clone()).map_err(Broken::Local)?;
+    stream(client, part, layout, limits, &mut |batch| spool.write(&batch))?;
+    Ok(spool)
+}
+
+/// The same as text, where that is possible.
+fn spool_text(client: &mut Client, part: &Part, layout: &Layout, limits: Limits) -> std::result::Result<Spool, Broken> {
+    let mut spool = Spool::of_text().map_err(Broken::Local)?;
+    let mut results = start(client, part, layout)?;
+    let unit = results.unit();
+    let Some((reply, mut text)) =
+        results.as_rest().and_then(|reply| layout.text(&reply.columns, unit).map(|text| (reply, text)))
+    else {
+        drop(results);
+        return spool_batches(client, part, layout, limits);
+    };
+    while reply.next_text(&mut text)? {
+        if text.null_seen() {
+            return Err(Broken::Local(layout.refuse_null()));
+        }
+        let (rows, text) = text.written();
+        if rows > 0 {
+            spool.write_text(rows, text).map_err(Broken::Local)?;
+        }
+    }
+    Ok(spool)
+}
+
+/// Starts the statement, and checks its columns.
+fn start<'a>(client: &'a mut Client, part: &Part, layout: &Layout) -> std::result::Result<Results<'a>, Broken> {
+    let mut results = client.query(&part.select(&layout.items), Some(layout.unit()))?;
+    let unit = results.unit();
+    layout.apply(results.columns_mut(), unit).map_err(Broken::Local)?;
+    Ok(results)
 }
 
 /// One statement, batch by batch.
@@ -174,9 +188,7 @@ fn stream(
     limits: Limits,
     each: &mut dyn FnMut(RecordBatch) -> Result<()>,
 ) -> std::result::Result<(), Broken> {
-    let mut results = client.query(&part.select(&layout.items), Some(layout.unit()))?;
-    let unit = results.unit();
-    layout.apply(results.columns_mut(), unit).map_err(Broken::Local)?;
+    let mut results = start(client, part, layout)?;
     while let Some(rows) = results.next_rows()? {
         if rows.len == 0 {
             continue;
@@ -185,15 +197,6 @@ fn stream(
         for slice in batch::rechunk(whole, limits) {
             each(slice).map_err(Broken::Local)?;
         }
-    }
-    Ok(())
-}
-
-fn replay(file: File, limits: Limits, each: &mut dyn FnMut(Vec<RecordBatch>) -> Result<()>) -> Result<()> {
-    let options = format::ReadOptions { from: Some(Format::Arrow), limits, ..Default::default() };
-    let mut reader = format::open(Source::new("a temporary file", Box::new(file), None), options)?;
-    while let Some(batch) = reader.next()? {
-        each(vec![batch])?;
     }
     Ok(())
 }

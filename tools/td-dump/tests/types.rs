@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{Source, column_names, generate, rows, same_rows, select};
+use support::{Source, column_names, generate, meters, rows, same_rows, select};
 use testkit::tool;
 
 /// The numbers that REST cannot say become NULL (dossier tdengine 1.4); the text `NaN` stays.
@@ -115,6 +115,41 @@ fn arrow_and_csv_say_the_same() {
     same_rows(&again, &csv.text());
 }
 
+/// Over REST CSV is made of the replies' text, except where NULL has a text of its own: then of columns.
+#[test]
+fn rest_gives_the_same_bytes_by_way_of_columns() {
+    const NULL: &str = "\\no such value\\";
+    let edge = generate("edge --rows 600 --seed 21");
+    let sensors = generate("sensors --rows 9000 --seed 4");
+    let ordinary = "ts|time,f|float,d|double,s|string\n2024-01-01T00:00:00.000Z,1,,\"a,\"\"b\"\n\
+                    2024-01-01T00:00:00.001Z,1e-7,1e300,\"two\nlines\"\n2024-01-01T00:00:00.002Z,0.1,-0.0,\"\"\n";
+    let other = meters(3, 300);
+    for (table, csv, version) in [
+        ("edge", edge.as_str(), "3.3.8.4"),
+        ("sensors", &sensors, "3.3.6.0"),
+        ("plain", ordinary, "3.3.6.0"),
+        ("meters", &other, "2.6.0.0"),
+    ] {
+        let source = Source::with(table, csv, &["--server-version", version]);
+        for more in [&[][..], &["--header", "none"], &["--split", "time:1h"], &["--limit", "7"], &["--as-binary", "s"]]
+        {
+            let dump = || source.rest().args(["--table", table, "--ordered"]).args(more);
+            let text = dump().run().code(0);
+            let columns = dump().args(["--null", NULL]).run().code(0);
+            assert!(text.number("rows") > 0);
+            assert_eq!(text.number("rows"), columns.number("rows"));
+            assert_eq!(text.text(), columns.text().replace(NULL, ""), "{table} {more:?}");
+        }
+    }
+    // Rows of several tables carry their tables' names.
+    let csv = meters(2, 50);
+    let several = Source::of(&[("one", &csv), ("two, or three", &csv.replace(",d", ",e"))], &[]);
+    let dump = || several.rest().arg("--ordered");
+    let text = dump().run().code(0);
+    assert!(text.text().contains("\"two, or three\""), "{}", text.text());
+    assert_eq!(text.text(), dump().args(["--null", NULL]).run().code(0).text().replace(NULL, ""));
+}
+
 #[test]
 fn json_tags_nchar_and_varbinary() {
     let csv = "ts|time,tbname|table,j|tag:json,note|string,raw|binary\n\
@@ -130,7 +165,7 @@ fn json_tags_nchar_and_varbinary() {
 
 #[test]
 fn servers_of_generation_2_are_read() {
-    let csv = support::meters(3, 20);
+    let csv = meters(3, 20);
     let source = Source::with("meters", &csv, &["--server-version", "2.6.0.0"]);
     for tool in [source.dump(), source.rest()] {
         let outcome = tool.args(["--table", "meters"]).run().code(0);

@@ -2,10 +2,10 @@
 
 use super::super::options::{BinaryAs, DecimalAs, EncodeOptions, Newline, UintAs};
 use super::super::plan::{self, Name, Plan};
-use super::bytes16::Sixteen;
 use super::room::Desk;
 use super::time::Times;
 use super::value;
+use crate::bytes16::Sixteen;
 use crate::csv_rows::Grammar;
 use crate::header::Column;
 use crate::time::Unit;

@@ -4,7 +4,7 @@
 //! are within, and checks nothing; and a line that would be too long overwrites itself, is recognized by its last
 //! position, and is not kept. Nothing here can be out of bounds.
 
-use super::bytes16::Sixteen;
+use crate::bytes16::Sixteen;
 use crate::lines::SLACK;
 
 /// Bytes of a window: twice what is used of it.

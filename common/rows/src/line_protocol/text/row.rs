@@ -1,10 +1,10 @@
 //! One row of the index into one line, by moves of text. Whatever is unusual about a row is left to the long way: here a
 //! row is done completely and exactly as there, or not at all.
 
-use super::bytes16::Sixteen;
 use super::plan::{Clock, Measurement, Part, TextPlan};
 use super::room::{Desk, MOST, NO, Room, Window};
 use super::value;
+use crate::bytes16::Sixteen;
 use crate::csv_index::{Row, cell};
 use crate::csv_rows::Grammar;
 use crate::csv_split::Form;

@@ -1,8 +1,8 @@
 //! Times of the column's unit into integers: the digits of the fraction are copied, and what consecutive rows share (the
 //! whole text, or the minute) is computed once.
 
-use super::bytes16::Sixteen;
 use super::room::{Desk, NO};
+use crate::bytes16::Sixteen;
 use crate::instant::Parser;
 use crate::time::Unit;
 

@@ -4,12 +4,12 @@
 //! None of them is inlined: each alone keeps its few values in registers, all together in one function do not (measured:
 //! 1,280 instructions a row of sensors against 640).
 
-use super::bytes16::{above_ascii, in_names, in_strings};
-use super::number::{first, integer, is_decimal, is_shortest_single, long_plain, plain};
 use super::plan::{Clock, Part, Whole};
 use super::room::{Desk, NO};
 use super::row::first_eight;
+use crate::bytes16::{above_ascii, in_names, in_strings};
 use crate::number;
+use crate::plain::{first, integer, is_decimal, is_shortest_single, long_plain, plain};
 use crate::types::Type;
 use lp::write;
 
@@ -28,8 +28,8 @@ pub(super) fn double(part: &mut Part, desk: &mut Desk<'_>, start: usize, len: us
 
 #[inline(never)]
 fn long_double(desk: &mut Desk<'_>, start: usize, len: usize, at: usize) -> usize {
-    if len > 16 && long_plain(desk.input, start, len).is_some() {
-        let (head, tail) = (desk.load(start), desk.load(start + 16));
+    let (head, tail) = (desk.load(start), desk.load(start + 16));
+    if len > 16 && long_plain(&head, &tail, len).is_some() {
         let middle = desk.sixteen(at, &head, 16);
         return desk.sixteen(middle, &tail, len - 16);
     }

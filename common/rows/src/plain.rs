@@ -1,14 +1,13 @@
-//! Is this text, as it stands, a number that a line may hold? Then it is copied: never parsed, never printed again.
+//! Is this text, as it stands, a number that the output may hold? Then it is copied: never parsed, never printed again.
 //!
 //! Everything here may say no to a good number (an exponent, 40 digits, a leading zero): the caller then parses and
 //! prints it, which is always right. It never says yes to a text that any server would not read as that very value.
 
-use super::bytes16::{Sixteen, digits_and_points};
-use super::room::{Window, load};
+use crate::bytes16::{Sixteen, digits_and_points};
 
 /// A text of digits, with a point between two of them or none, and perhaps a minus sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Plain {
+pub(crate) struct Plain {
     /// 1 if there is a minus sign.
     pub sign: usize,
     /// Digits, on both sides of the point.
@@ -30,25 +29,36 @@ static BITS: [u32; 33] = {
 
 /// The bits of the first `len` of sixteen bytes.
 #[inline(always)]
-pub(super) fn first(len: usize) -> u32 {
+pub(crate) fn first(len: usize) -> u32 {
     BITS[len & 31]
 }
 
 /// Looks at the first `len` (at most sixteen) bytes. No leading zeros are allowed but one before a point or alone: some
 /// readers stumble over others.
 #[inline(always)]
-pub(super) fn plain(chunk: &Sixteen, len: usize) -> Option<Plain> {
+pub(crate) fn plain(chunk: &Sixteen, len: usize) -> Option<Plain> {
     let (digits, points) = digits_and_points(chunk);
     judge(chunk, digits, points, first(len), len)
 }
 
-/// As [`plain`], for up to 32 bytes from `start`.
+/// The same for a number that ends wherever it ends, within less than sixteen bytes; with its length.
 #[inline(always)]
-pub(super) fn long_plain(window: &Window, start: usize, len: usize) -> Option<Plain> {
-    let (head, tail) = (load(window, start), load(window, start + 16));
-    let ((digits, points), (more_digits, more_points)) = (digits_and_points(&head), digits_and_points(&tail));
+pub(crate) fn plain_start(chunk: &Sixteen) -> Option<(Plain, usize)> {
+    let (digits, points) = digits_and_points(chunk);
+    let sign = u32::from(chunk[0] == b'-');
+    let len = (!(digits | points | sign)).trailing_zeros() as usize;
+    if len >= 16 {
+        return None;
+    }
+    Some((judge(chunk, digits, points, first(len), len)?, len))
+}
+
+/// As [`plain`], for up to 32 bytes.
+#[inline(always)]
+pub(crate) fn long_plain(head: &Sixteen, tail: &Sixteen, len: usize) -> Option<Plain> {
+    let ((digits, points), (more_digits, more_points)) = (digits_and_points(head), digits_and_points(tail));
     let bits = *BITS.get(len)?;
-    judge(&head, digits | more_digits << 16, points | more_points << 16, bits, len)
+    judge(head, digits | more_digits << 16, points | more_points << 16, bits, len)
 }
 
 /// `bits`: those of the `len` bytes.
@@ -75,7 +85,7 @@ fn judge(chunk: &Sixteen, digits: u32, points: u32, bits: u32, len: usize) -> Op
 
 /// Are the first `len` (at most sixteen) bytes the digits of an integer, as it is printed? Gives 1 for a minus sign, else 0.
 #[inline(always)]
-pub(super) fn integer(chunk: &Sixteen, len: usize) -> Option<usize> {
+pub(crate) fn integer(chunk: &Sixteen, len: usize) -> Option<usize> {
     let bits = first(len);
     let (digits, _) = digits_and_points(chunk);
     let sign = u32::from(chunk[0] == b'-');
@@ -94,7 +104,7 @@ const TENS: [f64; 10] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 /// All digits together below 2^23 always are: two such texts are further apart than two floats. Above it is computed: the
 /// float must have no shorter text, and no other of as many digits that is closer.
 #[inline(always)]
-pub(super) fn is_shortest_single(number: Plain, chunk: &Sixteen, len: usize) -> bool {
+pub(crate) fn is_shortest_single(number: Plain, chunk: &Sixteen, len: usize) -> bool {
     // Six digits are below 10^6, seven that do not begin with 8 or 9 below 8,000,000.
     if number.digits <= 6 || (number.digits == 7 && chunk[number.sign] < b'8') {
         return true;
@@ -154,7 +164,7 @@ fn eight(digits: u64) -> u64 {
 }
 
 /// Is this how a decimal of this type is printed: exactly `scale` digits behind the point, nothing superfluous before it?
-pub(super) fn is_decimal(text: &[u8], precision: u8, scale: i8) -> bool {
+pub(crate) fn is_decimal(text: &[u8], precision: u8, scale: i8) -> bool {
     let digits = text.strip_prefix(b"-").unwrap_or(text);
     let Ok(scale) = usize::try_from(scale) else { return false };
     let Some(whole) = digits.len().checked_sub(if scale > 0 { scale + 1 } else { 0 }) else { return false };
@@ -182,6 +192,7 @@ mod tests {
         let found = long_look(text)?;
         if text.len() <= 16 {
             assert_eq!(plain(&found.1, text.len()), Some(found.0));
+            assert_eq!(plain_start(&found.1), Some((found.0, text.len())).filter(|_| text.len() < 16));
             let digits = integer(&found.1, text.len());
             assert_eq!(digits.is_some(), text.parse::<i64>().is_ok_and(|n| n.to_string() == text), "{text}");
         }
@@ -189,10 +200,11 @@ mod tests {
     }
 
     fn long_look(text: &str) -> Option<(Plain, Sixteen)> {
-        let mut window = [b'9'; size_of::<Window>()];
-        window[1..=text.len()].copy_from_slice(text.as_bytes());
-        window[text.len() + 1] = b',';
-        long_plain(&window, 1, text.len()).map(|found| (found, load(&window, 1)))
+        let mut both = [b'9'; 48];
+        both[..text.len()].copy_from_slice(text.as_bytes());
+        both[text.len()] = b',';
+        let (head, tail) = (both.first_chunk().unwrap(), both[16..].first_chunk().unwrap());
+        long_plain(head, tail, text.len()).map(|found| (found, *head))
     }
 
     #[test]

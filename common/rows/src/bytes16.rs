@@ -4,11 +4,11 @@
 //! SSE2 on x86-64 (it is part of that architecture), 64-bit words elsewhere; tests hold both to the obvious loop.
 
 /// Sixteen bytes, as they are loaded and stored.
-pub(super) type Sixteen = [u8; 16];
+pub(crate) type Sixteen = [u8; 16];
 
 /// Digits, and points.
 #[inline(always)]
-pub(super) fn digits_and_points(chunk: &Sixteen) -> (u32, u32) {
+pub(crate) fn digits_and_points(chunk: &Sixteen) -> (u32, u32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is part of x86-64.
     return unsafe { sse2::digits_and_points(chunk) };
@@ -19,7 +19,7 @@ pub(super) fn digits_and_points(chunk: &Sixteen) -> (u32, u32) {
 /// Separators, which a name or tag value escapes (comma, equals, space), and bytes that need a closer look there: a
 /// backslash and everything below space.
 #[inline(always)]
-pub(super) fn in_names(chunk: &Sixteen) -> (u32, u32) {
+pub(crate) fn in_names(chunk: &Sixteen) -> (u32, u32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is part of x86-64.
     return unsafe { sse2::in_names(chunk) };
@@ -29,7 +29,7 @@ pub(super) fn in_names(chunk: &Sixteen) -> (u32, u32) {
 
 /// Quotes and backslashes, which a string escapes, and line feeds.
 #[inline(always)]
-pub(super) fn in_strings(chunk: &Sixteen) -> (u32, u32) {
+pub(crate) fn in_strings(chunk: &Sixteen) -> (u32, u32) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is part of x86-64.
     return unsafe { sse2::in_strings(chunk) };
@@ -37,9 +37,20 @@ pub(super) fn in_strings(chunk: &Sixteen) -> (u32, u32) {
     return words::in_strings(chunk);
 }
 
+/// In a JSON string: quotes; and bytes that need a closer look before they may stand in a CSV: backslashes, commas, and
+/// everything below space or above 0x7f.
+#[inline(always)]
+pub(crate) fn in_json(chunk: &Sixteen) -> (u32, u32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: SSE2 is part of x86-64.
+    return unsafe { sse2::in_json(chunk) };
+    #[cfg(not(target_arch = "x86_64"))]
+    return words::in_json(chunk);
+}
+
 /// Bytes above 0x7f.
 #[inline(always)]
-pub(super) fn above_ascii(chunk: &Sixteen) -> u32 {
+pub(crate) fn above_ascii(chunk: &Sixteen) -> u32 {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: SSE2 is part of x86-64.
     return unsafe { sse2::above_ascii(chunk) };
@@ -108,6 +119,16 @@ mod sse2 {
 
     #[inline]
     #[target_feature(enable = "sse2")]
+    pub(super) fn in_json(chunk: &Sixteen) -> (u32, u32) {
+        let v = load(chunk);
+        // Above 0x7f is below zero.
+        let outside = _mm_cmplt_epi8(v, _mm_set1_epi8(b' ' as i8));
+        let special = _mm_or_si128(_mm_or_si128(equal(v, b'\\'), equal(v, b',')), outside);
+        (bits(equal(v, b'"')), bits(special))
+    }
+
+    #[inline]
+    #[target_feature(enable = "sse2")]
     pub(super) fn above_ascii(chunk: &Sixteen) -> u32 {
         bits(load(chunk))
     }
@@ -152,6 +173,11 @@ mod words {
         (both(chunk, |w| equal(w, b'"') | equal(w, b'\\')), both(chunk, |w| equal(w, b'\n')))
     }
 
+    pub(super) fn in_json(chunk: &Sixteen) -> (u32, u32) {
+        let special = |w| equal(w, b'\\') | equal(w, b',') | below(w, b' ') | w & !LOW;
+        (both(chunk, |w| equal(w, b'"')), both(chunk, special))
+    }
+
     pub(super) fn above_ascii(chunk: &Sixteen) -> u32 {
         both(chunk, |w| w & !LOW)
     }
@@ -173,10 +199,12 @@ mod tests {
                 let number = (mask(chunk, |b| b.is_ascii_digit()), mask(chunk, |b| b == b'.'));
                 let name = (mask(chunk, |b| b",= ".contains(&b)), mask(chunk, |b| b < b' ' || b == b'\\'));
                 let string = (mask(chunk, |b| b"\"\\".contains(&b)), mask(chunk, |b| b == b'\n'));
+                let json = (mask(chunk, |b| b == b'"'), mask(chunk, |b| b"\\,".contains(&b) || !(b' '..=0x7f).contains(&b)));
                 let high = mask(chunk, |b| b > 0x7f);
                 prop_assert_eq!((digits_and_points(chunk), words::digits_and_points(chunk)), (number, number));
                 prop_assert_eq!((in_names(chunk), words::in_names(chunk)), (name, name));
                 prop_assert_eq!((in_strings(chunk), words::in_strings(chunk)), (string, string));
+                prop_assert_eq!((in_json(chunk), words::in_json(chunk)), (json, json));
                 prop_assert_eq!((above_ascii(chunk), words::above_ascii(chunk)), (high, high));
             }
         }
