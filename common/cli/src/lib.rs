@@ -12,6 +12,7 @@ mod latency;
 mod log;
 mod memory;
 mod metrics;
+pub mod naming;
 pub mod output;
 mod progress;
 pub mod rate;

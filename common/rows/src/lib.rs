@@ -32,6 +32,7 @@ pub mod line_protocol;
 mod lines;
 #[cfg(target_arch = "x86_64")]
 mod movemask;
+pub mod naming;
 mod ndjson_infer;
 mod ndjson_read;
 mod ndjson_write;

@@ -1,13 +1,14 @@
 //! The command line.
 
 use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RejectArgs};
-use fault::Error;
+use cli::naming::NamingArgs;
+use fault::{Error, Result};
 use lp::Dialect;
 use rows::format::{Format, Header};
 use rows::line_protocol::{
-    AllNull, BinaryAs, DecimalAs, EmptyTag, EncodeOptions, KeyAs, Measurement, Nan, Newline, TableAs,
-    TrailingBackslash, UintAs,
+    AllNull, BinaryAs, DecimalAs, EmptyTag, EncodeOptions, Nan, Newline, TrailingBackslash, UintAs,
 };
+use rows::naming::{Flags, Naming};
 use rows::time::Unit;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -24,30 +25,8 @@ pub struct Args {
     /// Whose line protocol: what v1, v2 and v3 all read alike, or one server's
     #[arg(long, value_name = "portable|v1|v2|v3", default_value = "portable", value_parser = dialect)]
     pub dialect: Dialect,
-    /// The measurement, or the column that holds it [default: what the input says]
-    #[arg(long, value_name = "NAME|column:COL", value_parser = parse::<Measurement>)]
-    pub measurement: Option<Measurement>,
-    /// This column is a tag
-    #[arg(long, value_name = "COL[:TYPE]")]
-    pub tag: Vec<String>,
-    /// This column is a field
-    #[arg(long, value_name = "COL[:TYPE]")]
-    pub field: Vec<String>,
-    /// This column is the time
-    #[arg(long, value_name = "COL[:UNIT]")]
-    pub time: Option<String>,
-    /// This column does not go into the lines
-    #[arg(long, value_name = "COL")]
-    pub ignore: Vec<String>,
-    /// Another name for a column
-    #[arg(long, value_name = "OLD=NEW", value_parser = pair)]
-    pub rename: Vec<(String, String)>,
-    /// The sub-table name: a tag where series would merge without it, always, or never
-    #[arg(long, value_name = "auto|tag|drop", default_value = "auto", value_parser = parse::<TableAs>)]
-    pub table_as: TableAs,
-    /// The second column of a composite key; as a field, rows that differ in it only overwrite each other
-    #[arg(long, value_name = "tag|field", default_value = "tag", value_parser = parse::<KeyAs>)]
-    pub key_as: KeyAs,
+    #[command(flatten)]
+    pub naming: NamingArgs,
     /// Unit of the times in the lines; other than ns it is stated in a first comment line
     #[arg(long, value_name = "s|ms|us|ns", default_value = "ns", value_parser = parse::<Unit>)]
     pub precision: Unit,
@@ -117,15 +96,22 @@ pub struct Csv {
 }
 
 impl Args {
+    /// What columns are and what they are called.
+    pub fn naming(&self) -> Result<Naming> {
+        let NamingArgs { tag, field, ignore, time, rename, .. } = &self.naming;
+        Naming::new(Flags { tags: tag, fields: field, ignore, time: time.as_deref(), rename })
+    }
+
     /// How rows become lines.
-    pub fn encode_options(&self) -> EncodeOptions {
+    pub fn encode_options(&self) -> Result<EncodeOptions> {
         let defaults = EncodeOptions::new(self.dialect);
         let policies = &self.policies;
-        EncodeOptions {
+        let measurement = self.naming.measurement.as_deref().map(str::parse).transpose()?;
+        Ok(EncodeOptions {
             dialect: self.dialect,
-            measurement: self.measurement.clone().unwrap_or_default(),
-            table_as: self.table_as,
-            key_as: self.key_as,
+            measurement: measurement.unwrap_or_default(),
+            table_as: self.naming.table_as.parse()?,
+            key_as: self.naming.key_as.parse()?,
             nan: policies.nan,
             newline: policies.newline.unwrap_or(defaults.newline),
             trailing_backslash: policies.trailing_backslash,
@@ -135,26 +121,19 @@ impl Args {
             decimal: policies.decimal,
             all_null: policies.all_null,
             precision: self.precision,
-        }
+        })
     }
 }
 
-fn parse<T: FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+fn parse<T: FromStr<Err = Error>>(text: &str) -> std::result::Result<T, String> {
     text.parse().map_err(|error: Error| error.to_string())
 }
 
-fn dialect(text: &str) -> Result<Dialect, String> {
+fn dialect(text: &str) -> std::result::Result<Dialect, String> {
     text.parse()
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
-        _ => Err(format!("'{text}' is not of the form OLD=NEW")),
-    }
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
+fn delimiter(text: &str) -> std::result::Result<u8, String> {
     match text.as_bytes() {
         b"\\t" => Ok(b'\t'),
         [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\n' | b'\r') => Ok(*byte),

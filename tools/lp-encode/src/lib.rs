@@ -1,7 +1,6 @@
 //! `lp-encode`: rows of any format into line protocol.
 
 pub mod args;
-mod shape;
 
 pub use args::Args;
 
@@ -12,8 +11,8 @@ use fault::Result;
 use rows::compress::Compression;
 use rows::format::{self, BadRow, Format, Header, Opened, ReadOptions, Source, WriteOptions};
 use rows::line_protocol::{CsvToLines, EncodeCounts, LpWriter, Measurement, NoLines, Rejected, Repair};
+use rows::naming::{self, Naming};
 use rows::{Limits, RecordBatch, SchemaRef, Writer, pipe};
-use shape::Shape;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What the tool says of itself.
@@ -47,13 +46,13 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let rejects = Arc::new(Mutex::new(Rejects::create(&args.rejects, run)?));
     let input = cli::input::open(&args.input, run)?;
     let name = input.name.clone();
-    let shape = Shape::new(&args)?;
+    let naming = args.naming()?;
     let source = Source::new(input.name, input.reader, input.file);
-    let opened = format::open_text(source, read_options(&args, &shape, Arc::clone(&rejects)))?;
-    let schema = shape.schema(&opened.schema())?;
-    let mut options = args.encode_options();
+    let opened = format::open_text(source, read_options(&args, &naming, Arc::clone(&rejects)))?;
+    let schema = naming.schema(&opened.schema())?;
+    let mut options = args.encode_options()?;
     if let Measurement::Column(column) = &mut options.measurement
-        && let Some((_, new)) = args.rename.iter().rev().find(|(old, _)| old == column)
+        && let Some((_, new)) = args.naming.rename.iter().rev().find(|(old, _)| old == column)
     {
         // Columns are named as in the input on the whole command line.
         column.clone_from(new);
@@ -103,7 +102,7 @@ struct Shaped {
 
 impl Writer for Shaped {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        self.writer.write(&shape::apply(batch, &self.schema)?)
+        self.writer.write(&naming::apply(batch, &self.schema)?)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
@@ -113,7 +112,7 @@ impl Writer for Shaped {
     }
 }
 
-fn read_options(args: &Args, shape: &Shape, rejects: Arc<Mutex<Rejects>>) -> ReadOptions {
+fn read_options(args: &Args, naming: &Naming, rejects: Arc<Mutex<Rejects>>) -> ReadOptions {
     let typed = args.csv.header == Header::Typed && args.from != Some(Format::Ndjson);
     ReadOptions {
         from: args.from,
@@ -123,7 +122,7 @@ fn read_options(args: &Args, shape: &Shape, rejects: Arc<Mutex<Rejects>>) -> Rea
         header: args.csv.header,
         delimiter: args.csv.delimiter,
         epoch: args.csv.epoch,
-        columns: shape.columns(typed),
+        columns: naming.columns(typed),
         dictionaries: true,
         bad_rows: Box::new(move |row: &BadRow<'_>| lock(&rejects).add(row.bytes, row.reason)),
         ..ReadOptions::default()

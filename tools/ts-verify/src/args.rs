@@ -4,6 +4,7 @@ use crate::canonical::Rules;
 use crate::form::Form;
 use crate::input::{Settings, Spec};
 use crate::layout::{KeyAs, Mapping, TableAs};
+use crate::names::Names;
 use crate::options::{Dedupe, Options};
 use crate::recheck::LiveArgs;
 use crate::repair::{Backslash, Newline, Repairs};
@@ -172,8 +173,11 @@ pub struct ReadArgs {
 }
 
 #[derive(clap::Args)]
-#[command(next_help_heading = "Mapping (for both sides)")]
+#[command(next_help_heading = "Mapping (for both sides, but for --map)")]
 pub struct MapArgs {
+    /// The flags for names with which lp-encode wrote the second side, of the first one (digest: of the input) as it is
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub map: Option<String>,
     /// All rows belong to this measurement, whatever the input says; or the column that names it
     #[arg(long, value_name = "NAME|column:COL")]
     pub measurement: Option<String>,
@@ -268,6 +272,11 @@ fn dialect(text: &str) -> std::result::Result<Dialect, String> {
 }
 
 impl MapArgs {
+    /// What `--map` says.
+    pub fn names(&self) -> Result<Option<Names>> {
+        self.map.as_deref().map(Names::new).transpose()
+    }
+
     /// The mapping. `roles`: a column that is a tag on one side and a field on the other may be a tag.
     pub fn mapping(&self, roles: bool) -> Result<Mapping> {
         let mut read = Vec::new();

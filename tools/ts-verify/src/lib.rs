@@ -22,6 +22,7 @@ mod json;
 mod layout;
 mod lines;
 mod merge;
+mod names;
 mod options;
 mod pair;
 mod recheck;
@@ -90,7 +91,7 @@ fn make_digest(args: &DigestArgs, run: &Run) -> Result<()> {
         Input::Rows(rows) => rows,
         Input::Digest(_) => return Err(Error::usage("the input is a digest already: use ts-verify compare")),
     };
-    let side = Opened::new(rows, &mapping)?;
+    let side = Opened::named(rows, &mapping, args.map.names()?.as_ref())?;
     check_names(&mapping, &[&side.layout])?;
     let header = Header::new(&side.layout, options);
     let side = side.digest(&options, args.equal.max_memory / 2, run, &AtomicBool::new(false))?;

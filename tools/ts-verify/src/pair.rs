@@ -272,6 +272,7 @@ fn open(args: &PairArgs, rows: bool, mut options: Options, classes: &Classes, ru
     let (a, b) = args.specs()?;
     args.live.check([&a, &b])?;
     let (a, b) = (a.within(&options)?, b.within(&options)?);
+    let names = args.map.names()?;
     let mapping = args.map.mapping(classes.allows(Class::TagFieldRole))?;
     // At once: two commands, or two ends of pipes, need not wait for each other.
     let (a, b) = std::thread::scope(|scope| {
@@ -284,7 +285,7 @@ fn open(args: &PairArgs, rows: bool, mut options: Options, classes: &Classes, ru
     let (mut agreements, mut conflicts) = (Vec::new(), Vec::new());
     let (a, b) = match (a, b) {
         (Input::Rows(a), Input::Rows(b)) => {
-            let (mut a, mut b) = (Opened::new(a, &mapping)?, Opened::new(b, &mapping)?);
+            let (mut a, mut b) = (Opened::named(a, &mapping, names.as_ref())?, Opened::new(b, &mapping)?);
             check_names(&mapping, &[&a.layout, &b.layout])?;
             (agreements, conflicts) = agree(&mut a.layout, &mut b.layout, &mapping, options);
             check_headers(&Header::new(&a.layout, options), &Header::new(&b.layout, options))?;
@@ -302,6 +303,9 @@ fn open(args: &PairArgs, rows: bool, mut options: Options, classes: &Classes, ru
                 "--settle leaves out rows, and digests have none: make both with the same --until",
             ));
         }
+        (Input::Digest(_), _) if names.is_some() => {
+            return Err(Error::usage("--map is for the first side, which is a digest: make that one with --map"));
+        }
         (Input::Digest(a), Input::Digest(b)) => {
             check_headers(&a.header, &b.header)?;
             options = a.header.options;
@@ -316,7 +320,7 @@ fn open(args: &PairArgs, rows: bool, mut options: Options, classes: &Classes, ru
         }
         (Input::Rows(a), Input::Digest(b)) => {
             options = adopt(options, b.header.options)?;
-            let a = beside(&b.header, Opened::new(a, &mapping)?, options, &mapping)?;
+            let a = beside(&b.header, Opened::named(a, &mapping, names.as_ref())?, options, &mapping)?;
             check_headers(&Header::new(&a.layout, options), &b.header)?;
             let a = a.digest(&options, memory / 2, run, &AtomicBool::new(false))?;
             (made(a, options), file(b))

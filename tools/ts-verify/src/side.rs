@@ -4,6 +4,7 @@ use crate::dedupe;
 use crate::digest::Digest;
 use crate::input::Rows;
 use crate::layout::{Layout, Mapping};
+use crate::names::Names;
 use crate::options::{Dedupe, Options};
 use crate::sample;
 use cli::Run;
@@ -23,9 +24,18 @@ pub struct Opened {
 
 impl Opened {
     /// Opens the rows and lays out their columns.
-    pub fn new(mut rows: Rows, mapping: &Mapping) -> Result<Opened> {
+    pub fn new(rows: Rows, mapping: &Mapping) -> Result<Opened> {
+        Opened::named(rows, mapping, None)
+    }
+
+    /// The same, of columns that `--map` gives other names.
+    pub fn named(mut rows: Rows, mapping: &Mapping, names: Option<&Names>) -> Result<Opened> {
         let reader = rows.open()?;
-        let layout = Layout::new(&reader.schema(), mapping).context(|| rows.name.clone())?;
+        let layout = match names {
+            None => Layout::new(&reader.schema(), mapping),
+            Some(names) => names.layout(&reader.schema(), mapping),
+        };
+        let layout = layout.context(|| rows.name.clone())?;
         Ok(Opened { rows, reader, layout })
     }
 

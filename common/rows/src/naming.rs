@@ -1,15 +1,17 @@
-//! Roles and names that the command line states: which columns the reader is told, and the schema that the encoder sees.
+//! Roles and names that a command line states: which columns a reader is told, and the schema that an encoder sees.
+//!
+//! Shared by `lp-encode`, which writes what this says, and `ts-verify`, which compares with it.
 
-use crate::args::Args;
+use crate::header::Column;
+use crate::role::{self, Role};
+use crate::types::Type;
 use arrow_array::RecordBatch;
 use arrow_schema::{Field, Schema, SchemaRef};
 use fault::{Error, Result};
-use rows::header::Column;
-use rows::role::{self, Role};
-use rows::types::Type;
 use std::sync::Arc;
 
 /// A role from the command line.
+#[derive(Clone, Debug)]
 struct Stated {
     name: String,
     role: Role,
@@ -38,23 +40,35 @@ fn stated(text: &str, role: Role) -> Result<Stated> {
     Ok(Stated { name: text.to_owned(), role, column: None })
 }
 
+/// The flags: `COL`, or `COL:TYPE` (a time: `COL:UNIT`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Flags<'a> {
+    pub tags: &'a [String],
+    pub fields: &'a [String],
+    pub ignore: &'a [String],
+    pub time: Option<&'a str>,
+    /// Old and new names.
+    pub rename: &'a [(String, String)],
+}
+
 /// What the command line says of the columns.
-pub struct Shape {
+#[derive(Clone, Debug)]
+pub struct Naming {
     stated: Vec<Stated>,
     rename: Vec<(String, String)>,
 }
 
-impl Shape {
-    /// From the flags.
-    pub fn new(args: &Args) -> Result<Shape> {
+impl Naming {
+    /// From the flags. Exit 2 for a column with two roles.
+    pub fn new(flags: Flags<'_>) -> Result<Naming> {
         let mut all = Vec::new();
-        let roles = [(Role::Tag, &args.tag), (Role::Field, &args.field), (Role::Ignore, &args.ignore)];
+        let roles = [(Role::Tag, flags.tags), (Role::Field, flags.fields), (Role::Ignore, flags.ignore)];
         for (role, names) in roles {
             for name in names {
                 all.push(stated(name, role)?);
             }
         }
-        if let Some(time) = &args.time {
+        if let Some(time) = flags.time {
             all.push(stated(time, Role::Time)?);
         }
         for (i, column) in all.iter().enumerate() {
@@ -62,7 +76,7 @@ impl Shape {
                 return Err(Error::usage(format!("column {} is given two roles", column.name)));
             }
         }
-        Ok(Shape { stated: all, rename: args.rename.clone() })
+        Ok(Naming { stated: all, rename: flags.rename.to_vec() })
     }
 
     /// For formats without types of their own. `typed`: the input says its types, only stated ones are passed on.
@@ -113,4 +127,35 @@ fn find<'a>(fields: &'a mut [Field], input: &Schema, name: &str) -> Result<&'a m
 pub fn apply(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     RecordBatch::try_new(schema.clone(), batch.columns().to_vec())
         .map_err(|error| Error::caused(fault::Kind::Bug, "the batch does not fit its schema", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_schema::DataType;
+
+    #[test]
+    fn roles_and_names_are_those_of_the_flags() {
+        let schema = Schema::new(vec![
+            Field::new("x", DataType::Float64, true),
+            Field::new("y", DataType::Utf8, true),
+            Field::new("z", DataType::Int32, true),
+        ]);
+        let names = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+        let (tags, fields) = (names(&["y"]), names(&["x:double"]));
+        // Both at once: each is named as in the input.
+        let rename = [("x".to_owned(), "z".to_owned()), ("z".to_owned(), "x".to_owned())];
+        let flags = Flags { tags: &tags, fields: &fields, rename: &rename, ..Flags::default() };
+        let named = Naming::new(flags).unwrap().schema(&schema).unwrap();
+        let seen: Vec<&str> = named.fields().iter().map(|field| field.name().as_str()).collect();
+        assert_eq!(seen, ["z", "y", "x"]);
+        assert_eq!(role::roles(&named).unwrap()[1], Role::Tag);
+        for bad in [
+            Flags { tags: &names(&["y", "y"]), ..Flags::default() },
+            Flags { tags: &names(&["no"]), ..Flags::default() },
+            Flags { fields: &names(&["x:long"]), ..Flags::default() },
+        ] {
+            assert!(Naming::new(bad).and_then(|naming| naming.schema(&schema)).is_err(), "{bad:?}");
+        }
+    }
 }
