@@ -79,6 +79,29 @@ fi
 # Who says --resume has mended what was wrong: splits that had failed for good are tried again, too.
 [ -z "$mode" ] || [ -z "$(ls "$work/failed" 2>/dev/null)" ] || ts-state retry --quiet --dir "$work" failed 2>/dev/null
 
+# --- metrics ------------------------------------------------------------------------------------------------------
+# Written again and again by a process that ends with this one, however this one ends: it reads a pipe that only this
+# script, and what it starts, hold.
+metrics=""
+if [ -n "${TS_METRICS_DIR:-}" ]; then
+  if [ -d "$TS_METRICS_DIR" ] && [ -w "$TS_METRICS_DIR" ]; then
+    TS_METRICS_DIR=$(cd "$TS_METRICS_DIR" && pwd)
+    TS_MIGRATION=${TS_MIGRATION:-$(basename "$(cd "$work" && pwd)")}
+    export TS_METRICS_DIR TS_MIGRATION
+    metrics=$TS_METRICS_DIR/tsferry-migration-${TS_MIGRATION//[^A-Za-z0-9_.-]/_}.prom
+    exec {ticker}> >(TS_RUNNER_FD=0 exec ts-state metrics --quiet --dir "$work" --every "${METRICS_EVERY:-15s}" -o "$metrics" >/dev/null 2>&1 9>&-)
+    # shellcheck disable=SC2317 # called by the trap
+    last_metrics() {
+      exec {ticker}>&-
+      ts-state metrics --quiet --dir "$work" -o "$metrics" 2>/dev/null || say "$metrics cannot be written"
+    }
+    trap last_metrics EXIT
+  else
+    say "TS_METRICS_DIR=$TS_METRICS_DIR is no directory that can be written: there will be no metrics"
+    unset TS_METRICS_DIR
+  fi
+fi
+
 # --- run ----------------------------------------------------------------------------------------------------------
 say "3/4 running $(ts-state pending --dir "$work" --quiet 2>/dev/null | wc -l) of $(count_splits "$work") windows, $CONCURRENCY at a time"
 # shellcheck disable=SC2086 # a list of words

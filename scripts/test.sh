@@ -68,6 +68,7 @@ if ! $quick; then
   step "incremental rounds" scripts/test/rounds.sh
   step "mutations: damages reported, what is harmless not" scripts/test/mutations.sh
   step "the HTML report in a browser" scripts/test/report.sh
+  step "metrics, alerts and dashboard by promtool" scripts/test/metrics.sh
   step "limits: memory and large inputs" scripts/test/limits.sh
   step "demo: a million rows, verified" scripts/demo.sh --rows 1000000
   step "demo: one value altered is found" scripts/test/altered.sh

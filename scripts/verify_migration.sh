@@ -42,9 +42,13 @@ while IFS= read -r table; do
   range=$(awk -F'\t' -v t="$table" 'NR > 2 && $2 == t { if (a == "" || $4 < a) a = $4; if ($5 > b) b = $5 } END { print a, b }' "$work/plan.tsv")
   since=${range% *} until=${range#* }
   code=0
+  metrics=()
+  if [ -n "${TS_METRICS_DIR:-}" ] && [ -w "$TS_METRICS_DIR" ]; then
+    metrics=(--metrics-file "$TS_METRICS_DIR/tsferry-ts-verify-${table//[^A-Za-z0-9_.-]/_}.prom")
+  fi
   # Both sides stream; a side that is cut or fails has no EOS, so it is no verdict rather than an equal one.
   # shellcheck disable=SC2086 # VERIFY_OPTIONS is a list of words
-  ts-verify rows --out text "${again[@]}" --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
+  ts-verify rows --out text "${metrics[@]}" "${again[@]}" --float32 auto --measurement "$table" ${VERIFY_OPTIONS:-} --summary-file "$work/verify.tmp" \
     <(td-dump --quiet --table "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-source.log") \
     <(target influx-dump --quiet --measurement "$table" --since "$since" --until "$until" -t arrow 2>"$work/logs/verify-target.log") || code=$?
   [ "$code" -le 1 ] || grep -h ' error: ' "$work"/logs/verify-{source,target}.log >&2 || true

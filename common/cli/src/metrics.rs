@@ -179,7 +179,7 @@ impl Metrics {
             }
         }
         if !rest.is_empty() {
-            let name = "tsferry_summary_number";
+            let name = "tsferry_other_number";
             out.family(name, Kind::Gauge, "Any other number of the tool's summary, by its key.");
             rest.iter().for_each(|(key, value)| out.sample(name, &[("key", key)], *value as f64));
         }

@@ -20,5 +20,5 @@ pub use journal::Event;
 pub use lock::{Holder, Lock};
 pub use plan::{Plan, Split};
 pub use receipt::{Receipt, Stage};
-pub use survey::Survey;
-pub use time::now;
+pub use survey::{Strain, Survey};
+pub use time::{now, seconds};

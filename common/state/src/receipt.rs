@@ -50,3 +50,10 @@ pub struct Receipt {
     pub ended: String,
     pub stages: Vec<Stage>,
 }
+
+impl Receipt {
+    /// Time that the sinks found their target down, in milliseconds.
+    pub fn outage_ms(&self) -> u64 {
+        self.stages.iter().map(|stage| stage.number("outage_ms")).sum()
+    }
+}

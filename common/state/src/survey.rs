@@ -20,10 +20,22 @@ pub struct Survey {
     pub rejected: u64,
     pub dropped: u64,
     pub throttled: u64,
+    /// Time that sinks found their target down, in milliseconds.
+    pub outage_ms: u64,
+    /// Splits that were throttled, or whose target was down, in the order of the plan.
+    pub strained: Vec<Strain>,
     /// Attempts beyond the first.
     pub repeated: u64,
     /// Rows estimated for the splits that are not done; `None` where a split has no estimate.
     pub rows_left: Option<u64>,
+}
+
+/// What a split had to wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Strain {
+    pub id: String,
+    pub throttled: u64,
+    pub outage_ms: u64,
 }
 
 impl Survey {
@@ -40,6 +52,11 @@ impl Survey {
                 self.rejected += receipt.rejected;
                 self.dropped += receipt.dropped;
                 self.throttled += receipt.throttled;
+                let (throttled, outage_ms) = (receipt.throttled, receipt.outage_ms());
+                self.outage_ms += outage_ms;
+                if throttled > 0 || outage_ms > 0 {
+                    self.strained.push(Strain { id: receipt.id.clone(), throttled, outage_ms });
+                }
                 self.repeated += u64::from(receipt.attempt.saturating_sub(1));
                 return;
             }

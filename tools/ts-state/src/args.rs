@@ -1,6 +1,6 @@
 //! The command line.
 
-use cli::args::duration;
+use cli::args::{OutputArgs, duration};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ pub enum Command {
     Skip(Skip),
     /// All that is known of one split: state, error, history
     Why(Why),
+    /// The migration as metrics for Prometheus: splits by state, rows, failures by exit code
+    Metrics(Metrics),
     /// Watch the migration until nothing is left to run
     Watch(Watch),
 }
@@ -108,4 +110,18 @@ pub struct Watch {
     /// Between two looks
     #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = duration)]
     pub every: Duration,
+}
+
+#[derive(clap::Args)]
+pub struct Metrics {
+    #[command(flatten)]
+    pub state: State,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Write the file again and again, with this pause, until nothing is left to run
+    #[arg(long, value_name = "DURATION", value_parser = duration, requires = "output")]
+    pub every: Option<Duration>,
+    /// The label `migration` [default: the directory's name]
+    #[arg(long, value_name = "NAME", env = "TS_MIGRATION")]
+    pub migration: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod list;
+mod metrics;
 mod report;
 
 pub use args::Args;
@@ -26,9 +27,10 @@ left; with 10 if the plan is empty.",
     examples: &[
         ("what is left, for an executor", "ts-state pending --dir migration | xargs -r -n 1 -P 4 ts-run --dir migration"),
         ("may I go home?", "ts-state report --dir migration"),
+        ("for Prometheus, through the node exporter's textfile collector", "ts-state metrics --dir migration -o /var/lib/node_exporter/migration.prom"),
         ("why did it fail, and again", "ts-state why --dir migration 9f86d081884c7d65 && ts-state retry --dir migration failed"),
     ],
-    environment: &[("TS_STATE_DIR", "as --dir")],
+    environment: &[("TS_STATE_DIR", "as --dir"), ("TS_MIGRATION", "as --migration of metrics")],
 };
 
 /// Runs one of the commands.
@@ -57,6 +59,10 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         Command::Why(args) => {
             let (directory, plan) = open(&args.state)?;
             stdout::write_all(list::one(&directory, find(&plan, &args.id)?)?.as_bytes())
+        }
+        Command::Metrics(args) => {
+            let (directory, plan) = open(&args.state)?;
+            metrics::run(&args, &directory, &plan, run)
         }
         Command::Watch(args) => {
             let (directory, plan) = open(&args.state)?;

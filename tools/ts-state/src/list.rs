@@ -62,7 +62,14 @@ fn facts(status: &Status) -> (Option<u64>, Option<u64>, String) {
         }
         Status::Done(receipt) => {
             let left_out = receipt.rejected + receipt.dropped;
-            let note = if left_out > 0 { format!("{left_out} rows left out") } else { String::new() };
+            let mut notes = Vec::new();
+            if left_out > 0 {
+                notes.push(format!("{left_out} rows left out"));
+            }
+            if receipt.throttled > 0 {
+                notes.push(format!("{} requests throttled", receipt.throttled));
+            }
+            let note = notes.join(", ");
             (Some(receipt.rows), Some(u64::from(receipt.attempt)), note)
         }
         Status::Failed(failure) => {

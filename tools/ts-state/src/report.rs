@@ -4,7 +4,8 @@ use crate::args::Form;
 use cli::stdout;
 use fault::{Error, Kind, Result};
 use serde_json::json;
-use state::{Directory, Plan, Status, Survey};
+use state::{Directory, Plan, Status, Strain, Survey};
+use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -28,10 +29,22 @@ pub fn text(survey: &Survey, form: Form) -> String {
         ("repeated", survey.repeated),
     ];
     match form {
-        Form::Text => fields.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect(),
+        Form::Text => {
+            let mut text: String = fields.iter().map(|(name, value)| format!("{name:<10} {value}\n")).collect();
+            for Strain { id, throttled, outage_ms } in &survey.strained {
+                let down = Duration::from_millis(*outage_ms).as_secs_f64();
+                let _ = writeln!(text, "split {id}: {throttled} requests throttled, target down for {down:.1} s");
+            }
+            text
+        }
         Form::Json => {
-            let map: serde_json::Map<_, _> =
+            let mut map: serde_json::Map<_, _> =
                 fields.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+            let strained = survey
+                .strained
+                .iter()
+                .map(|strain| json!({ "id": strain.id, "throttled": strain.throttled, "outage_ms": strain.outage_ms }));
+            map.insert("strained".to_owned(), strained.collect());
             format!("{}\n", serde_json::Value::Object(map))
         }
     }

@@ -119,3 +119,77 @@ fn damage_is_an_error_and_nothing_is_concluded() {
     std::fs::write(dir.path().join("plan.tsv"), "x").unwrap();
     state_tool(&dir, &["pending"]).code(3);
 }
+
+#[test]
+fn metrics_say_what_the_report_says() {
+    let dir = state();
+    let text = state_tool(&dir, &["metrics", "--migration", "plant"]).code(0).text();
+    let metrics = testkit::prometheus::Metrics::parse(&text).unwrap();
+    for (state, count) in
+        [("done", 1.0), ("failed", 1.0), ("blocked", 1.0), ("skipped", 1.0), ("pending", 1.0), ("running", 0.0)]
+    {
+        assert_eq!(
+            metrics.value("tsferry_splits", &[("state", state), ("migration", "plant")]),
+            Some(count),
+            "{state}"
+        );
+    }
+    assert_eq!(metrics.value("tsferry_migration_rows_total", &[]), Some(42.0));
+    assert_eq!(metrics.value("tsferry_migration_rows_left", &[]), Some(300.0));
+    assert_eq!(metrics.value("tsferry_failed_splits", &[("exit", "4")]), Some(1.0));
+    assert_eq!(metrics.value("tsferry_failed_splits", &[("exit", "6")]), Some(1.0));
+    let now = metrics.value("tsferry_migration_update_time_seconds", &[]).unwrap();
+    for name in ["tsferry_last_done_time_seconds", "tsferry_last_failure_time_seconds"] {
+        let labels: &[(&str, &str)] = if name.contains("failure") { &[("exit", "6")] } else { &[] };
+        let at = metrics.value(name, labels).unwrap();
+        assert!(at <= now && now - at < 120.0, "{name}: {at}, {now}");
+    }
+    assert_eq!(metrics.value("tsferry_oldest_running_split_age_seconds", &[]), Some(0.0));
+
+    // Without a name, that of the directory; with a running split, its age.
+    let script = "sleep 30\n";
+    std::fs::write(dir.path().join("pipeline.sh"), script).unwrap();
+    let mut child = std::process::Command::new(testkit::bin("ts-run"))
+        .args(["--quiet", "--dir", dir.path().to_str().unwrap(), "p5"])
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let file = dir.path().join("m.prom");
+    let read = || {
+        tool("ts-state").args(["metrics", "--dir"]).arg(dir.path()).arg("-o").arg(&file).run().code(0);
+        testkit::prometheus::Metrics::read(&file)
+    };
+    while read().value("tsferry_splits", &[("state", "running")]) != Some(1.0) {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    std::thread::sleep(std::time::Duration::from_millis(2100));
+    let metrics = read();
+    let age = metrics.value("tsferry_oldest_running_split_age_seconds", &[]).unwrap();
+    assert!((1.0..60.0).contains(&age), "{age}");
+    let name = dir.path().file_name().unwrap().to_str().unwrap();
+    assert!(metrics.value("tsferry_splits", &[("state", "done"), ("migration", name)]).is_some());
+    let _ = std::process::Command::new("kill").arg(child.id().to_string()).status();
+    let _ = child.wait();
+    state_tool(&dir, &["metrics", "--every", "1s"]).code(2);
+}
+
+#[test]
+fn a_report_tells_the_throttles_of_each_split() {
+    let dir = state();
+    let script = "s() { printf '{\"tool\":\"%s\",\"version\":\"0\",\"stage\":\"%s\",\"exit\":0,\"rows\":7,\"bytes\":1,\"retries\":0,\"rejected\":0,\"throttled\":%s,\"outage_ms\":%s}' $1 $2 $3 $4 >$TS_RECEIPT_DIR/$1.json; }\ns td-dump source 0 0\ns influx-write sink 5 1234\n";
+    std::fs::write(dir.path().join("pipeline.sh"), script).unwrap();
+    tool("ts-run").args(["--dir", dir.path().to_str().unwrap(), "p5"]).run().code(0);
+    let text = state_tool(&dir, &["report"]).code(1).text();
+    assert!(text.contains("\nthrottled  5\n"), "{text}");
+    assert!(
+        text.contains("\nsplit p5: 5 requests throttled, target down for 1.2 s\n") && !text.contains("split d1"),
+        "{text}"
+    );
+    let report: serde_json::Value =
+        serde_json::from_str(&state_tool(&dir, &["report", "--out", "json"]).text()).unwrap();
+    assert_eq!(report["strained"], serde_json::json!([{ "id": "p5", "throttled": 5, "outage_ms": 1234 }]));
+    assert!(state_tool(&dir, &["ls"]).text().contains("5 requests throttled"));
+    let metrics = testkit::prometheus::Metrics::parse(&state_tool(&dir, &["metrics"]).code(0).text()).unwrap();
+    assert_eq!(metrics.value("tsferry_migration_throttled_requests_total", &[]), Some(5.0));
+    assert_eq!(metrics.value("tsferry_migration_outage_seconds_total", &[]), Some(1.234));
+}
