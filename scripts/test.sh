@@ -65,6 +65,7 @@ if ! $quick; then
   step "migrations that are killed" scripts/test/killed.sh
   step "the kill matrix" scripts/test/matrix.sh
   step "a disk that is full" scripts/test/disk.sh
+  step "targets in trouble" scripts/test/target-faults.sh
   step "incremental rounds" scripts/test/rounds.sh
   step "mutations: damages reported, what is harmless not" scripts/test/mutations.sh
   step "the HTML report in a browser" scripts/test/report.sh
