@@ -4,6 +4,7 @@
 //! altogether. So a line is refused here if any server of the dialect would do more than store it as it is.
 
 mod fast;
+mod glance;
 
 pub use fast::Known;
 
@@ -23,6 +24,9 @@ pub struct Checker {
     parser: Parser,
     limits: Limits,
     precision: Precision,
+    /// What follows from these, for [`Checker::known`]: bytes of a line in which nothing can be too long, and times that fit.
+    short: usize,
+    times: glance::Times,
     timestamps: bool,
     last: Shape,
     /// Made by [`Checker::known`], for those who call it.
@@ -44,6 +48,8 @@ impl Checker {
             parser: Parser::new(dialect),
             limits: Limits::default(),
             precision: Precision::Ns,
+            short: short(dialect).min(Limits::default().line),
+            times: glance::Times::new(dialect, Precision::Ns),
             timestamps: true,
             last: Shape::default(),
             memory: None,
@@ -52,12 +58,14 @@ impl Checker {
 
     /// Other limits.
     pub fn limits(mut self, limits: Limits) -> Checker {
+        self.short = short(self.parser.dialect()).min(limits.line);
         self.limits = limits;
         self
     }
 
     /// The unit that the times are in.
     pub fn precision(mut self, unit: Precision) -> Checker {
+        self.times = glance::Times::new(self.parser.dialect(), unit);
         self.precision = unit;
         self
     }

@@ -140,7 +140,7 @@ impl Names {
     pub fn find(&mut self, rest: &[u8]) -> Option<(u32, usize)> {
         let guess = self.entries.get(self.last as usize)?.next;
         if let Some(name) = self.with_space(guess)
-            && rest.starts_with(name)
+            && begins(rest, name)
         {
             let end = name.len();
             self.last = guess;
@@ -194,6 +194,15 @@ impl Names {
     }
 }
 
+/// As `rest.starts_with(name)`, without a call: names are short, and compared for every line.
+#[inline]
+fn begins(rest: &[u8], name: &[u8]) -> bool {
+    let Some(head) = rest.get(..name.len()) else { return false };
+    let (Some(a), Some(b)) = (head.last_chunk::<HEAD>(), name.last_chunk::<HEAD>()) else { return head == name };
+    let ((heads, _), (names, _)) = (head.as_chunks::<HEAD>(), name.as_chunks::<HEAD>());
+    a == b && heads.iter().zip(names).all(|(a, b)| a == b)
+}
+
 /// A hash of measurement and tags; the same in every thread of a process, and nowhere else.
 pub fn hash(series: &[u8]) -> u64 {
     FixedState::default().hash_one(series)
@@ -236,6 +245,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn names_are_compared_whole(name in "[ab]{0,50}", other in "[ab]{0,50}", flip in 0usize..50) {
+            let mut near = name.clone().into_bytes();
+            if let Some(byte) = near.get_mut(flip) {
+                *byte ^= 3;
+            }
+            for rest in [name.as_bytes(), other.as_bytes(), &near, format!("{name}{other}").as_bytes()] {
+                prop_assert_eq!(begins(rest, name.as_bytes()), rest.starts_with(name.as_bytes()));
+            }
+        }
+
         #[test]
         fn a_key_is_found_where_it_stands(key in "[a-c\"]{1,20}", other in "[a-c\"]{1,20}", before in "[a-c=]{0,3}", after in "[a-c=]{0,20}") {
             let found = Key::new(key.as_bytes()).unwrap();

@@ -2,9 +2,10 @@
 //!
 //! What is trusted is only what the whole check has seen in the same bytes; everything else goes to the whole check.
 
-use super::{Checker, short};
+use super::Checker;
+use super::glance::{Times, value_end};
 use crate::known::{Key, Names, ends_for_all};
-use crate::{Dialect, FieldValue, Line, Lines, plain, write};
+use crate::{Dialect, Line, Lines};
 
 /// A line that is good to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,16 +87,12 @@ impl Checker {
     #[inline]
     pub fn known<'l>(&mut self, lines: &mut Lines<'l>) -> Option<Known<'l, '_>> {
         let dialect = self.parser.dialect();
-        let (limits, precision) = (self.limits, self.precision);
         let memory = self.memory.get_or_insert_default();
         let rest = lines.rest();
         let (number, fields) = memory.names.find(rest)?;
         let shape = memory.shapes.get(*memory.shape_of.get(number as usize)? as usize)?;
-        let (time, end, next) = line(rest, fields, shape, dialect)?;
-        if end > limits.line.min(short(dialect)) || shape.len() > limits.fields {
-            return None;
-        }
-        if !write::time_fits(dialect, precision, time) {
+        let (end, next) = line(rest, fields, shape, dialect, &self.times)?;
+        if end > self.short || shape.len() > self.limits.fields {
             return None;
         }
         let bytes = rest.get(..end)?;
@@ -105,21 +102,16 @@ impl Checker {
 }
 
 /// Goes over the fields and the time that start at `at`: keys of the shape, in its order, any of them left out. Gives the
-/// time, the end of the line, and the start of the next one.
+/// end of the line, and the start of the next one.
 #[inline(never)]
-fn line(rest: &[u8], mut at: usize, shape: &[Key], dialect: Dialect) -> Option<(i64, usize, usize)> {
+fn line(rest: &[u8], mut at: usize, shape: &[Key], dialect: Dialect, times: &Times) -> Option<(usize, usize)> {
     let mut expected = shape.iter();
     loop {
         at += expected.find(|key| key.stands_at(rest, at))?.len();
-        let (value, end) = plain::value(rest, at)?;
-        match value {
-            FieldValue::UInt(_) if !dialect.has_unsigned() => return None,
-            FieldValue::Str(text) if dialect.utf8() && std::str::from_utf8(text).is_err() => return None,
-            _ => {}
-        }
+        let end = value_end(rest, at, dialect)?;
         at = end + 1;
         if *rest.get(end)? == b' ' {
-            return plain::time(rest, at);
+            return times.end(rest, at);
         }
     }
 }
