@@ -42,6 +42,7 @@ pub struct Lines<'a> {
     first_offset: u64,
     number: u64,
     comments: bool,
+    goes_on: bool,
 }
 
 impl<'a> Lines<'a> {
@@ -53,7 +54,7 @@ impl<'a> Lines<'a> {
     /// Lines of `buf`, which stands at byte `offset` of a stream and starts with its line number `number`.
     pub fn at(buf: &'a [u8], dialect: Dialect, offset: u64, number: u64) -> Self {
         let max_line = crate::Limits::default().line;
-        Lines { buf, pos: 0, dialect, max_line, first_offset: offset, number, comments: false }
+        Lines { buf, pos: 0, dialect, max_line, first_offset: offset, number, comments: false, goes_on: false }
     }
 
     /// A string open for more than so many bytes counts as not closed.
@@ -66,6 +67,17 @@ impl<'a> Lines<'a> {
     pub fn with_comments(mut self) -> Self {
         self.comments = true;
         self
+    }
+
+    /// The stream goes on where the buffer ends: a last line that is not whole is not given. See [`Lines::passed`].
+    pub fn goes_on(mut self) -> Self {
+        self.goes_on = true;
+        self
+    }
+
+    /// How many bytes of the buffer have been given, or skipped.
+    pub fn passed(&self) -> usize {
+        self.pos
     }
 
     /// The whole buffer.
@@ -114,9 +126,10 @@ impl<'a> Iterator for Lines<'a> {
     fn next(&mut self) -> Option<RawLine<'a>> {
         while self.pos < self.buf.len() {
             let start = self.pos;
-            let (end, next, simple) = match line_end(self.buf, start, self.dialect, true, self.max_line) {
+            let (end, next, simple) = match line_end(self.buf, start, self.dialect, !self.goes_on, self.max_line) {
                 End::First(lf) => (lf, lf + 1, true),
                 End::At(lf) => (lf, lf + 1, false),
+                End::Open if self.goes_on => return None,
                 End::Open => (self.buf.len(), self.buf.len(), false),
             };
             self.pos = next;

@@ -95,6 +95,8 @@ impl<R: Read + Send + 'static> Lines<R> {
                     Err(bad) => into.reject(raw.bytes, &place(&name, raw, bad))?,
                 }
             }
+            let (passed, number) = (lines.passed(), lines.next_number());
+            ahead.passed(passed, number);
         }
         ahead.finish()?.check_rows(count)?;
         Ok(count)
