@@ -1,6 +1,7 @@
 //! A batch: whole lines in one buffer, and where each of them ends.
 
 use net::Bytes;
+use std::sync::{Mutex, PoisonError};
 
 /// Lines being collected.
 #[derive(Debug, Default)]
@@ -16,12 +17,37 @@ pub struct Batch {
     ends: Vec<u32>,
 }
 
+/// Memory of batches that were delivered, for those to come.
+#[derive(Debug, Default)]
+pub struct Spares(Mutex<Vec<Builder>>);
+
+impl Spares {
+    /// An empty builder, with room if there is any.
+    pub fn take(&self) -> Builder {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Takes the memory of a batch back, if nobody else holds its bytes.
+    pub fn put(&self, batch: Batch) {
+        let Batch { mut body, mut ends } = batch;
+        // Emptied first: what it holds would be moved else.
+        body.truncate(0);
+        if !body.is_unique() {
+            return;
+        }
+        let body = Vec::from(body);
+        ends.clear();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Builder { body, ends });
+    }
+}
+
 /// Some lines of a batch: ranges of line numbers, in order, not empty, not touching each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part(Vec<(usize, usize)>);
 
 impl Builder {
     /// Adds a line (given without its line feed).
+    #[inline]
     pub fn push(&mut self, line: &[u8]) {
         self.body.extend_from_slice(line);
         self.body.push(b'\n');
@@ -46,11 +72,14 @@ impl Builder {
         self.body.len()
     }
 
-    /// The batch; the builder is empty again.
-    pub fn take(&mut self) -> Batch {
-        let (lines, bytes) = (self.ends.len(), self.body.len());
-        let body = std::mem::replace(&mut self.body, Vec::with_capacity(bytes + bytes / 8));
-        let ends = std::mem::replace(&mut self.ends, Vec::with_capacity(lines));
+    /// The batch; the builder is empty again, with what memory there is to spare.
+    pub fn take(&mut self, spares: &Spares) -> Batch {
+        let mut next = spares.take();
+        if next.body.capacity() == 0 {
+            next.body.reserve_exact(self.body.len() + self.body.len() / 8);
+            next.ends.reserve_exact(self.ends.len());
+        }
+        let Builder { body, ends } = std::mem::replace(self, next);
         Batch { body: Bytes::from(body), ends }
     }
 }
@@ -151,7 +180,7 @@ mod tests {
     fn batch(lines: usize) -> Batch {
         let mut builder = Builder::default();
         (0..lines).for_each(|i| builder.push(format!("m f={i}").as_bytes()));
-        builder.take()
+        builder.take(&Spares::default())
     }
 
     #[test]
@@ -161,8 +190,22 @@ mod tests {
         ["m f=333", "m f=4"].iter().for_each(|line| b.push(line.as_bytes()));
         a.append(&mut b);
         assert_eq!((a.lines(), a.bytes(), b.lines(), b.bytes()), (4, 27, 0, 0));
-        let batch = a.take();
+        let batch = a.take(&Spares::default());
         assert_eq!((batch.line(1), batch.line(2), batch.line(3)), (&b"m f=22"[..], &b"m f=333"[..], &b"m f=4"[..]));
+    }
+
+    #[test]
+    fn memory_comes_back_unless_someone_holds_it() {
+        let spares = Spares::default();
+        let (first, second) = (batch(100), batch(50));
+        let (place, room) = (first.body.as_ptr(), first.body.len());
+        let held = second.bytes(&second.whole());
+        spares.put(second);
+        spares.put(first);
+        let (again, fresh) = (spares.take(), spares.take());
+        assert_eq!((again.body.as_ptr(), again.lines(), again.bytes()), (place, 0, 0));
+        assert!(again.body.capacity() >= room && again.ends.capacity() >= 100);
+        assert_eq!((fresh.body.capacity(), held.len() > 50 * 5), (0, true));
     }
 
     #[test]

@@ -167,6 +167,7 @@ struct Target {
 }
 
 impl lines::Into for Target {
+    #[inline]
     fn line(&mut self, series: u64, line: &[u8]) -> Result<()> {
         match &mut self.pool {
             Some(pool) => pool.push(series, line),

@@ -208,7 +208,8 @@ impl Outside for Live {
         }
         self.requests.add(1);
         self.sent.add(wire.len() as u64);
-        let verdict = self.client.write(self.precision, wire, packed);
+        let verdict = self.client.write(self.precision, wire.clone(), packed);
+        self.packer.reuse(wire);
         self.learn(turn, &verdict, body.len());
         self.shared.run.debug(|| format!("{} bytes of lines: {verdict:?}", body.len()));
         verdict

@@ -8,6 +8,8 @@ use net::Bytes;
 pub struct Packer {
     level: u32,
     state: Option<Compress>,
+    /// To be filled again.
+    spare: Vec<u8>,
 }
 
 /// The largest window, as every reader of gzip has it.
@@ -15,7 +17,7 @@ const WINDOW_BITS: u8 = 15;
 
 impl Packer {
     pub fn new(level: u32) -> Packer {
-        Packer { level, state: None }
+        Packer { level, state: None, spare: Vec::new() }
     }
 
     /// The body as it goes over the wire, and whether it is compressed. Without a copy where it is not.
@@ -30,12 +32,23 @@ impl Packer {
         }
     }
 
+    /// Takes back what [`Packer::pack`] gave, if nobody else holds it.
+    pub fn reuse(&mut self, mut wire: Bytes) {
+        // Emptied first: what it holds would be moved else.
+        wire.truncate(0);
+        if self.level > 0 && wire.is_unique() {
+            self.spare = Vec::from(wire);
+        }
+    }
+
     fn gzip(&mut self, body: &[u8]) -> Option<Vec<u8>> {
         let level = Compression::new(self.level);
         let state = self.state.get_or_insert_with(|| Compress::new_gzip(level, WINDOW_BITS));
         state.reset();
         // Line protocol comes down to less than a quarter, at level 1.
-        let mut packed = Vec::with_capacity(body.len() / 4 + 1024);
+        let mut packed = std::mem::take(&mut self.spare);
+        packed.clear();
+        packed.reserve(body.len() / 4 + 1024);
         loop {
             let rest = body.get(usize::try_from(state.total_in()).ok()?..)?;
             match state.compress_vec(rest, &mut packed, FlushCompress::Finish).ok()? {
@@ -75,6 +88,9 @@ mod tests {
                 let mut out = Vec::new();
                 GzDecoder::new(&packed[..]).read_to_end(&mut out).unwrap();
                 assert!(is_packed && out == body, "level {level}, {} bytes", body.len());
+                let place = packed.as_ptr();
+                packer.reuse(packed);
+                assert_eq!(packer.spare.as_ptr(), place);
             }
         }
         let body = Bytes::from_static(b"m f=1 1\n");

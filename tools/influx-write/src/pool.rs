@@ -4,7 +4,7 @@
 //! batch in flight, one is being filled for it, and at most one waits. A slow server therefore stops the reading.
 
 use crate::args::{Order, Plan};
-use crate::batch::{Batch, Builder};
+use crate::batch::{Batch, Builder, Spares};
 use crate::deliver::Delivery;
 use crate::live::{Live, Shared};
 use fault::{Error, Kind, Result};
@@ -19,6 +19,7 @@ pub struct Pool {
     workers: Vec<JoinHandle<()>>,
     rows: usize,
     bytes: usize,
+    spares: Arc<Spares>,
     shared: Arc<Shared>,
 }
 
@@ -34,8 +35,8 @@ struct Lane {
 impl Pool {
     /// Starts the workers.
     pub fn start(plan: &Plan, order: Order, shared: Arc<Shared>, live: &Live, policy: Policy) -> Result<Pool> {
-        let mut pool =
-            Pool { lanes: Vec::new(), workers: Vec::new(), rows: plan.batch_rows, bytes: plan.batch_bytes, shared };
+        let (rows, bytes, spares) = (plan.batch_rows, plan.batch_bytes, Arc::default());
+        let mut pool = Pool { lanes: Vec::new(), workers: Vec::new(), rows, bytes, spares, shared };
         let lanes = if order == Order::Series { plan.workers } else { 1 };
         for lane in 0..lanes {
             let (sender, receiver) = sync_channel(plan.waiting);
@@ -43,7 +44,8 @@ impl Pool {
             pool.lanes.push(Lane { filling: Builder::default(), sender, begun: false });
             for worker in (lane..plan.workers).step_by(lanes) {
                 let (receiver, live, shared) = (Arc::clone(&receiver), live.clone(), Arc::clone(&pool.shared));
-                let work = move || work(&receiver, live, policy, &shared);
+                let spares = Arc::clone(&pool.spares);
+                let work = move || work(&receiver, live, policy, &shared, &spares);
                 let thread = std::thread::Builder::new().name(format!("send-{worker}")).spawn(work);
                 pool.workers.push(thread.map_err(|e| Error::io("cannot start a thread", e))?);
             }
@@ -59,10 +61,10 @@ impl Pool {
         let index = ((u128::from(series) * self.lanes.len() as u128) >> 64) as usize;
         let Some(lane) = self.lanes.get_mut(index) else { return Err(gone()) };
         if lane.filling.lines() > 0 && lane.filling.bytes() + line.len() >= self.bytes {
-            lane.send()?;
+            lane.send(&self.spares)?;
         }
         lane.filling.push(line);
-        if lane.filling.lines() >= self.rows { lane.send() } else { Ok(()) }
+        if lane.filling.lines() >= self.rows { lane.send(&self.spares) } else { Ok(()) }
     }
 
     /// Sends what is left (unless `abandon`), waits for the workers, and gives the first error of theirs.
@@ -70,7 +72,7 @@ impl Pool {
         if !abandon {
             self.gather();
             for lane in &mut self.lanes {
-                if lane.filling.lines() > 0 && lane.send().is_err() {
+                if lane.filling.lines() > 0 && lane.send(&self.spares).is_err() {
                     break;
                 }
             }
@@ -103,9 +105,10 @@ impl Pool {
 }
 
 impl Lane {
-    fn send(&mut self) -> Result<()> {
+    #[inline(never)]
+    fn send(&mut self, spares: &Spares) -> Result<()> {
         self.begun = true;
-        self.sender.send(self.filling.take()).map_err(|_| gone())
+        self.sender.send(self.filling.take(spares)).map_err(|_| gone())
     }
 }
 
@@ -114,7 +117,7 @@ fn gone() -> Error {
     Error::new(Kind::Target, "the sending threads have ended")
 }
 
-fn work(receiver: &Mutex<Receiver<Batch>>, live: Live, policy: Policy, shared: &Shared) {
+fn work(receiver: &Mutex<Receiver<Batch>>, live: Live, policy: Policy, shared: &Shared, spares: &Spares) {
     let mut delivery = Delivery::new(live, policy);
     loop {
         let batch = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -126,5 +129,6 @@ fn work(receiver: &Mutex<Receiver<Batch>>, live: Live, policy: Policy, shared: &
             shared.fail(error);
             return;
         }
+        spares.put(batch);
     }
 }

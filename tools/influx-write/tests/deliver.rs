@@ -3,7 +3,7 @@
 use fault::{Error, Kind, Result};
 use influx::reply::{Named, Which};
 use influx::{Rejected, Stored, Trouble, Verdict};
-use influx_write::batch::Builder;
+use influx_write::batch::{Builder, Spares};
 use influx_write::deliver::{Delivery, Outside};
 use net::Bytes;
 use net::retry::Policy;
@@ -101,7 +101,7 @@ impl Outside for Double<'_> {
 fn deliver(server: &mut Server, reports: Reports, lines: impl Iterator<Item = String>) -> Result<()> {
     let mut builder = Builder::default();
     lines.for_each(|line| builder.push(line.as_bytes()));
-    Delivery::new(Double(server, reports), Policy::new(3)).deliver(&builder.take())
+    Delivery::new(Double(server, reports), Policy::new(3)).deliver(&builder.take(&Spares::default()))
 }
 
 fn lines(n: usize, every: usize) -> impl Iterator<Item = String> {
@@ -161,7 +161,7 @@ fn a_size_that_was_too_large_is_not_tried_again() {
         let mut builder = Builder::default();
         // 128 lines of 9 bytes: 1,152 bytes in 4 parts of 288.
         (0..128).for_each(|line| builder.push(format!("m f={batch}{line:03}").as_bytes()));
-        delivery.deliver(&builder.take()).unwrap();
+        delivery.deliver(&builder.take(&Spares::default())).unwrap();
     }
     assert_eq!((server.delivered, server.stored.len()), (1_280, 1_280));
     assert_eq!(server.splits, 10 * 3, "each batch is cut into four");
