@@ -50,9 +50,14 @@ impl Key {
     /// Whether it stands at `at`. False near the end of the buffer, where sixteen bytes cannot be looked at.
     #[inline]
     pub fn stands_at(&self, buf: &[u8], at: usize) -> bool {
-        let Some(Ok(head)) = buf.get(at..at + HEAD).map(<[u8; HEAD]>::try_from) else { return false };
-        u128::from_le_bytes(head) & self.mask == self.head
-            && (self.tail.is_empty() || buf.get(at + HEAD..).is_some_and(|rest| rest.starts_with(&self.tail)))
+        buf.get(at..).is_some_and(|rest| self.begins(rest))
+    }
+
+    /// Whether `rest` begins with it. False for less than sixteen bytes.
+    #[inline]
+    pub fn begins(&self, rest: &[u8]) -> bool {
+        let Some((head, rest)) = rest.split_first_chunk::<HEAD>() else { return false };
+        u128::from_le_bytes(*head) & self.mask == self.head && (self.tail.is_empty() || rest.starts_with(&self.tail))
     }
 
     /// Whether it is this key.

@@ -3,9 +3,10 @@
 //! What is trusted is only what the whole check has seen in the same bytes; everything else goes to the whole check.
 
 use super::Checker;
-use super::glance::{Times, value_end};
+use super::glance::{Times, value_len};
 use crate::known::{Key, Names, ends_for_all};
 use crate::{Dialect, Line, Lines};
+use std::num::NonZeroUsize;
 
 /// A line that is good to be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,22 +97,25 @@ impl Checker {
             return None;
         }
         let bytes = rest.get(..end)?;
-        lines.pass(next);
+        lines.pass(next.get());
         Some(Known { bytes, series: memory.names.name(number), hash: memory.names.hash(number) })
     }
 }
 
 /// Goes over the fields and the time that start at `at`: keys of the shape, in its order, any of them left out. Gives the
-/// end of the line, and the start of the next one.
+/// end of the line, and the start of the next one (which fit two registers, for one of them is never 0).
 #[inline(never)]
-fn line(rest: &[u8], mut at: usize, shape: &[Key], dialect: Dialect, times: &Times) -> Option<(usize, usize)> {
+fn line(buf: &[u8], at: usize, shape: &[Key], dialect: Dialect, times: &Times) -> Option<(usize, NonZeroUsize)> {
     let mut expected = shape.iter();
+    let mut rest = buf.get(at..)?;
     loop {
-        at += expected.find(|key| key.stands_at(rest, at))?.len();
-        let end = value_end(rest, at, dialect)?;
-        at = end + 1;
-        if *rest.get(end)? == b' ' {
-            return times.end(rest, at);
+        let value = rest.get(expected.find(|key| key.begins(rest))?.len()..)?;
+        let (len, after) = value_len(value, dialect)?;
+        rest = value.get(len + 1..)?;
+        if after == b' ' {
+            let (end, next) = times.len(rest)?;
+            let at = buf.len() - rest.len();
+            return Some((at + end, NonZeroUsize::new(at + next)?));
         }
     }
 }
