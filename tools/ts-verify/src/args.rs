@@ -6,11 +6,11 @@ use crate::input::{Settings, Spec};
 use crate::layout::{KeyAs, Mapping, TableAs};
 use crate::names::Names;
 use crate::options::{Dedupe, Options};
-use crate::recheck::LiveArgs;
+use crate::recheck::{LiveArgs, SettleArgs};
 use crate::repair::{Backslash, Newline, Repairs};
 use crate::report::Out;
 use crate::sample::Sample;
-use cli::args::{EndMarkArgs, OutputArgs};
+use cli::args::{EndMarkArgs, OutputArgs, RetryArgs, TlsArgs};
 use fault::{Error, Result};
 use lp::Dialect;
 use rows::format::Format;
@@ -48,6 +48,8 @@ pub enum Command {
     Digest(DigestArgs),
     /// Add up the digests of parts (windows, sub-tables, workers) to the digest of the whole
     Merge(MergeArgs),
+    /// Compare how many values two sides hold, per table and bucket of time; databases count themselves
+    Counts(CountsArgs),
     /// Compare two sides, each data or a digest, and show the buckets that differ
     Compare(PairArgs),
     /// Compare two sides and show the rows and values that differ
@@ -79,6 +81,65 @@ pub struct MergeArgs {
     pub inputs: Vec<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+#[derive(clap::Args)]
+pub struct CountsArgs {
+    /// The first side (the source): a URL of TDengine or InfluxDB, a file of rows, or - for stdin; without both, TS_SOURCE_URL
+    #[arg(value_name = "A")]
+    pub a: Option<String>,
+    /// The second side (the target); without both, TS_TARGET_URL
+    #[arg(value_name = "B")]
+    pub b: Option<String>,
+    /// Count these tables (measurements) [default: all of both sides]
+    #[arg(long, value_name = "NAME[=NAME_IN_B]", value_delimiter = ',')]
+    pub table: Vec<String>,
+    /// The flags for names with which lp-encode wrote the second side
+    #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
+    pub map: Option<String>,
+    /// Only rows at or after this instant (RFC 3339, a date, or an integer with its unit)
+    #[arg(long, value_name = "INSTANT")]
+    pub since: Option<String>,
+    /// Only rows before this instant
+    #[arg(long, value_name = "INSTANT")]
+    pub until: Option<String>,
+    /// Width of a bucket: each is a question to both sides
+    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = cli::args::duration)]
+    pub bucket: Duration,
+    #[command(flatten)]
+    pub settle: SettleArgs,
+    /// Show buckets with equal counts, too
+    #[arg(long)]
+    pub all: bool,
+    /// Form of the report
+    #[arg(long, value_enum, default_value_t = Out::Json, value_name = "FORM")]
+    pub out: Out,
+    /// Show so many buckets; the others are counted
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub limit: u64,
+    /// Two empty sides are equal (otherwise: exit 10)
+    #[arg(long)]
+    pub allow_empty: bool,
+    #[command(flatten)]
+    pub output: OutputArgs,
+    #[command(flatten)]
+    pub read: ReadArgs,
+    /// Read the source's password from this file; without it TS_SOURCE_PASSWORD
+    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
+    pub source_password_file: Option<PathBuf>,
+    /// Read the source's token from this file; without it TS_SOURCE_TOKEN
+    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
+    pub source_token_file: Option<PathBuf>,
+    /// Read the target's password from this file; without it TS_TARGET_PASSWORD
+    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
+    pub target_password_file: Option<PathBuf>,
+    /// Read the target's token from this file; without it TS_TARGET_TOKEN
+    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
+    pub target_token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub retry: RetryArgs,
+    #[command(flatten)]
+    pub tls: TlsArgs,
 }
 
 #[derive(clap::Args)]

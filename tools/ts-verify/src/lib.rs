@@ -8,6 +8,8 @@ mod canonical;
 mod classes;
 mod column;
 mod compare;
+mod counted;
+mod counts;
 mod dedupe;
 mod differing;
 mod digest;
@@ -56,7 +58,7 @@ pub static TOOL: Tool = Tool {
 Everything is reduced to cells: (series, time, field) -> value. A NULL, an absent field and an absent row are the same: \
 no cell. The order of rows and columns, the size of batches, the format and the spelling of numbers do not matter.
 
-digest makes a small digest of one side: per series and hour the number of cells and the sum of their 128-bit hashes. \
+counts asks both sides how many values their tables have, per bucket of time. digest makes a small digest of one side: per series and hour the number of cells and the sum of their 128-bit hashes. \
 merge adds up the digests of parts that were read apart. compare compares two digests, two files of rows, or one of each, and names the series and hours that differ. rows \
 compares two inputs the same way, then reads the differing hours again and shows every row and value.
 
@@ -66,10 +68,14 @@ empty sides, or anything that could not be checked, are no verdict: exit 10. A s
         ("two files, whatever their formats", "ts-verify rows source.csv target.parquet"),
         ("digests made where the data is", "ts-verify digest source.csv -o a.digest && ts-verify digest target.parquet -o b.digest && ts-verify compare a.digest b.digest"),
         ("parts that were read apart, for example by one worker each", "ts-verify merge part-*.digest -o whole.digest"),
+        ("a quick look at two databases: counts, which they make themselves", "ts-verify counts tdengine://root@host:6041/db influx1+http://host:8086/db"),
         ("a page for people, and a list of what to run again", "ts-verify rows source.csv target.parquet --html report.html --repair again.jsonl"),
         ("two commands; a failing one is never taken for a shorter side", "ts-verify rows --source-cmd 'cat source.csv' --target-cmd 'cat target.parquet' --out text"),
     ],
-    environment: &[],
+    environment: &[
+        ("TS_SOURCE_URL", "the first side of counts; _PASSWORD and _TOKEN go with it"),
+        ("TS_TARGET_URL", "the second side of counts; _PASSWORD and _TOKEN go with it"),
+    ],
 };
 
 /// Runs one of the commands.
@@ -77,6 +83,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     match args.command {
         Command::Digest(args) => make_digest(&args, run),
         Command::Merge(args) => merge::run(&args, run),
+        Command::Counts(args) => counts::run(&args, run),
         Command::Compare(args) => pair::run(&args, None, run),
         Command::Rows(args) => pair::run(&args.pair, Some(&args), run),
     }

@@ -74,7 +74,7 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
     let repair = args.report.repair.as_deref().map(Output::file).transpose()?;
     let html = args.report.html.as_deref().map(Output::file).transpose()?;
     let mut options = args.equal.options(&args.map)?;
-    let settled = args.live.settled()?;
+    let settled = args.live.settle.settled()?;
     options.until = options.until.into_iter().chain(settled).min();
     let pair = open(args, rows_max.is_some(), options, &classes, run)?;
     if pair.options.sample.is_some() && repair.is_some() {
@@ -298,7 +298,7 @@ fn open(args: &PairArgs, rows: bool, mut options: Options, classes: &Classes, ru
         (a, b) if args.live.rechecks > 0 && (matches!(a, Input::Digest(_)) || matches!(b, Input::Digest(_))) => {
             return Err(Error::usage("--rechecks reads both sides again, and a digest is what it is: give the data"));
         }
-        (Input::Digest(_), Input::Digest(_)) if args.live.settle.is_some() => {
+        (Input::Digest(_), Input::Digest(_)) if args.live.settle.settle.is_some() => {
             return Err(Error::usage(
                 "--settle leaves out rows, and digests have none: make both with the same --until",
             ));

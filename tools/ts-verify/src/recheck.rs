@@ -14,10 +14,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// Rows of the last so much time may still be on their way.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Live data")]
-pub struct LiveArgs {
+pub struct SettleArgs {
     /// Leave out rows newer than so long ago: they may be on their way to one side still
     #[arg(long, value_name = "DURATION", value_parser = cli::args::duration)]
     pub settle: Option<Duration>,
+}
+
+/// What is done about sides that change.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Live data")]
+pub struct LiveArgs {
+    #[command(flatten)]
+    pub settle: SettleArgs,
     /// Read both sides again for the buckets that differ, up to N times; what then still differs is a difference
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub rechecks: u32,
@@ -29,7 +37,7 @@ pub struct LiveArgs {
 /// The longest wait.
 const LONGEST: Duration = Duration::from_secs(60);
 
-impl LiveArgs {
+impl SettleArgs {
     /// The end of what has settled, in whole seconds; `None` without `--settle`.
     pub fn settled(&self) -> Result<Option<Nanos>> {
         let Some(settle) = self.settle else { return Ok(None) };
@@ -37,7 +45,9 @@ impl LiveArgs {
         let end = i128::from(now.as_secs()) - i128::from(settle.as_secs()) - i128::from(settle.subsec_nanos() > 0);
         Ok(Some(end * 1_000_000_000))
     }
+}
 
+impl LiveArgs {
     /// Fails (exit 2) for a side that cannot be read again.
     pub fn check(&self, specs: [&Spec; 2]) -> Result<()> {
         let again = |spec: &Spec| match spec {

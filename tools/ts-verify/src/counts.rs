@@ -1,0 +1,275 @@
+//! `counts`: how many values each table has in each bucket of time, counted by the systems themselves. Quick, and no proof:
+//! equal counts say nothing of values.
+
+use crate::args::{CountsArgs, DEFAULTS};
+use crate::canonical::instant;
+use crate::counted::{self, Counted, File, Influx, Source, Tdengine};
+use crate::digest::bucket_of;
+use crate::input::{Input, Spec};
+use crate::options::Options;
+use crate::report::Out;
+use cli::Run;
+use cli::naming::NamingArgs;
+use cli::output::Output;
+use fault::{Error, Kind, Result};
+use net::http;
+use net::retry::Policy;
+use net::tls::Tls;
+use rows::time::{Nanos, Unit, parse_instant};
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+
+/// Buckets of all tables together, at most: each is a question to both sides.
+const BUCKETS: i128 = 100_000;
+
+/// A side that can be asked.
+struct Side {
+    name: String,
+    source: Box<dyn Source>,
+    /// A file whose rows do not name their table.
+    unnamed: bool,
+    rows: Option<u64>,
+    cells: u64,
+}
+
+/// Counts both sides.
+pub fn run(args: &CountsArgs, run: &Run) -> Result<()> {
+    let mut out = BufWriter::new(Output::create(args.output.output.as_deref())?);
+    let width = i64::try_from(args.bucket.as_nanos()).ok().filter(|width| *width > 0);
+    let width = width.ok_or_else(|| Error::usage("--bucket must be between 1ns and 292 years"))?;
+    let settled = args.settle.settled()?;
+    let at = |text: &Option<String>| text.as_deref().map(parse_instant).transpose();
+    let (since, until) = (at(&args.since)?, at(&args.until)?.into_iter().chain(settled).min());
+    let options = Options { since, until, bucket: width, ..DEFAULTS };
+    let naming = args.map.as_deref().map(NamingArgs::from_words).transpose().map_err(|e| e.context("--map"))?;
+    if args.a.is_some() != args.b.is_some() {
+        return Err(Error::usage("give both sides, or none of them and TS_SOURCE_URL and TS_TARGET_URL"));
+    }
+    let mut a = open(args, args.a.as_deref(), net::Side::Source, &options, run)?;
+    let mut b = open(args, args.b.as_deref(), net::Side::Target, &options, run)?;
+    let tables = tables(args, naming.as_ref(), &mut a, &mut b)?;
+    let (mut buckets, mut differing, mut shown) = (0u64, 0u64, 0u64);
+    for (name, theirs) in &tables {
+        for (from, to) in windows(&options, &mut a, name, &mut b, theirs)? {
+            run.stop().check()?;
+            let x = rename(a.source.count(name, from, to)?, naming.as_ref());
+            let y = b.source.count(theirs, from, to)?;
+            a.add(&x);
+            b.add(&y);
+            buckets += 1;
+            let fields = differences(&x, &y);
+            differing += u64::from(!fields.is_empty());
+            run.counter("buckets").set(buckets);
+            if (fields.is_empty() && !args.all) || shown >= args.limit {
+                continue;
+            }
+            shown += 1;
+            let line = match args.out {
+                Out::Json => json(name, theirs, (from, to), (&x, &y), &fields),
+                Out::Text => text(name, from, (&x, &y), &fields),
+            };
+            writeln!(out, "{line}").map_err(cannot_write)?;
+        }
+    }
+    let empty = a.cells + b.cells == 0 && !args.allow_empty;
+    let none = "none: nothing was counted on either side, which proves nothing: check the names and the range, or say --allow-empty";
+    let (word, message) = match (differing, empty) {
+        (0, true) => ("none", none.to_owned()),
+        (0, false) => (
+            "equal",
+            format!(
+                "equal counts: {} values of {} tables in {buckets} buckets; no value was compared",
+                a.cells,
+                tables.len()
+            ),
+        ),
+        _ => ("different", format!("different: {differing} of {buckets} buckets")),
+    };
+    let side = |side: &Side| json!({ "name": side.name, "rows": side.rows, "cells": side.cells });
+    let time = |at: Option<Nanos>| at.map(|at| instant(at, Unit::S));
+    let summary = json!({
+        "kind": "summary", "verdict": word, "message": message, "complete": !empty, "level": "counts",
+        "a": side(&a), "b": side(&b), "tables": tables.len(), "buckets": buckets, "buckets_differing": differing, "shown": shown,
+        "options": { "since": time(since), "until": time(until), "settled_until": time(settled), "bucket": width.to_string() },
+        "version": env!("CARGO_PKG_VERSION"),
+    });
+    run.counter("cells").set(a.cells.max(b.cells));
+    run.counter("differences").set(differing);
+    run.note("verdict", word);
+    let last = match args.out {
+        Out::Json => summary.to_string(),
+        Out::Text => {
+            let side = |which: &str, side: &Side| {
+                let rows = side.rows.map_or(String::new(), |rows| format!("{rows} rows, "));
+                format!("{which}: {rows}{} cells ({})\n", side.cells, side.name)
+            };
+            format!("{}{}verdict: {message}", side("a", &a), side("b", &b))
+        }
+    };
+    writeln!(out, "{last}").map_err(cannot_write)?;
+    out.into_inner().map_err(|error| cannot_write(error.into_error()))?.finish()?;
+    match word {
+        "equal" => Ok(()),
+        "none" => Err(Error::new(Kind::NoVerdict, message)),
+        _ => Err(Error::new(Kind::Negative, message)),
+    }
+}
+
+fn cannot_write(error: std::io::Error) -> Error {
+    Error::io("cannot write the report", error)
+}
+
+impl Side {
+    fn add(&mut self, counted: &Counted) {
+        self.cells += counted.cells.values().sum::<u64>();
+        if let Some(rows) = counted.rows {
+            *self.rows.get_or_insert(0) += rows;
+        }
+    }
+}
+
+/// Opens a side: a URL, a file, or what the environment says.
+fn open(args: &CountsArgs, text: Option<&str>, which: net::Side, options: &Options, run: &Run) -> Result<Side> {
+    let is_source = which == net::Side::Source;
+    let kind = if is_source { Kind::Source } else { Kind::Target };
+    let made = |name, source| Side { name, source, unnamed: false, rows: None, cells: 0 };
+    if let Some(path) = text.filter(|text| !text.contains("://")) {
+        let input = Input::open(&Spec::Path(PathBuf::from(path)), args.read.settings(None), false, kind, run)?;
+        let rows = counted::rows(input)?;
+        let name = rows.name.clone();
+        let file = File::read(rows, options, run)?;
+        return Ok(Side { unnamed: file.unnamed, ..made(name, Box::new(file)) });
+    }
+    let (side, password, token) = match is_source {
+        true => ("SOURCE", &args.source_password_file, &args.source_token_file),
+        false => ("TARGET", &args.target_password_file, &args.target_token_file),
+    };
+    let endpoint = cli::args::endpoint(side, text, password.as_ref(), token.as_ref())?;
+    let (stop, policy) = (run.stop(), Policy::new(args.retry.retries));
+    let settings = http::Options {
+        connect_timeout: args.retry.timeout,
+        timeout: args.retry.timeout,
+        tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
+        stop: net::Stop::new(move || stop.is_raised()),
+        ..http::Options::new(which)
+    };
+    if endpoint.url.starts_with(tdengine::client::SYSTEM) {
+        let config = tdengine::Config::new(&endpoint.url, endpoint.password, endpoint.token, settings)?;
+        return Ok(made(config.name(), Box::new(Tdengine::new(config, policy, run)?)));
+    }
+    let target = influx::Target::parse(&endpoint.url, endpoint.password, endpoint.token)?;
+    let name = target.to_string();
+    Ok(made(name, Box::new(Influx::new(influx::Client::new(target, settings)?, policy, run))))
+}
+
+/// The tables to count: the name in a, and that in b.
+fn tables(args: &CountsArgs, naming: Option<&NamingArgs>, a: &mut Side, b: &mut Side) -> Result<Vec<(String, String)>> {
+    let (mine, theirs) = (a.source.tables()?, b.source.tables()?);
+    let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
+    for text in &args.table {
+        let (name, other) = text.split_once('=').unwrap_or((text, text));
+        pairs.insert((name.to_owned(), other.to_owned()));
+    }
+    if args.table.is_empty() {
+        let named = |side: &Side, names: Vec<String>| if side.unnamed { Vec::new() } else { names };
+        let renamed = naming.and_then(|naming| naming.measurement.clone());
+        for name in named(a, mine.clone()) {
+            pairs.insert((name.clone(), renamed.clone().unwrap_or(name)));
+        }
+        for name in named(b, theirs.clone()) {
+            if !pairs.iter().any(|(_, other)| *other == name) {
+                pairs.insert((name.clone(), name));
+            }
+        }
+    }
+    let exists = |side: &Side, names: &[String], name: &String| side.unnamed || names.contains(name);
+    for (name, other) in &pairs {
+        if !args.table.is_empty() && !exists(a, &mine, name) && !exists(b, &theirs, other) {
+            return Err(Error::new(Kind::Refused, format!("no side has a table {name}")));
+        }
+    }
+    if pairs.is_empty() && (a.unnamed || b.unnamed) {
+        pairs.insert((String::new(), String::new()));
+    }
+    match (a.unnamed || b.unnamed) && pairs.len() > 1 {
+        true => Err(Error::usage("a file does not name the table of its rows: say which one it is with --table NAME")),
+        false => Ok(pairs.into_iter().collect()),
+    }
+}
+
+/// The buckets of a table, cut to the range that was asked for.
+fn windows(options: &Options, a: &mut Side, name: &str, b: &mut Side, other: &str) -> Result<Vec<(Nanos, Nanos)>> {
+    let (since, until) = (options.since, options.until);
+    let ends = [a.source.ends(name, since, until)?, b.source.ends(other, since, until)?];
+    let first = ends.iter().flatten().map(|(first, _)| *first).min();
+    let last = ends.iter().flatten().map(|(_, last)| *last).max();
+    let Some((first, last)) = first.zip(last) else { return Ok(Vec::new()) };
+    let (first, last) = (bucket_of(first, options.bucket)?, bucket_of(last, options.bucket)?);
+    if i128::from(last) - i128::from(first) >= BUCKETS {
+        return Err(Error::usage(format!(
+            "table {name} spans {} buckets, and each is counted on its own: use a larger --bucket, or --since and --until",
+            i128::from(last) - i128::from(first) + 1
+        )));
+    }
+    let width = i128::from(options.bucket);
+    let window = |bucket: i64| {
+        let (from, to) = (i128::from(bucket) * width, (i128::from(bucket) + 1) * width);
+        (since.map_or(from, |since| since.max(from)), until.map_or(to, |until| until.min(to)))
+    };
+    Ok((first..=last).map(window).collect())
+}
+
+/// The fields of the source as `--map` names them.
+fn rename(counted: Counted, naming: Option<&NamingArgs>) -> Counted {
+    let Some(naming) = naming else { return counted };
+    // `COL` or `COL:TYPE`.
+    let is = |text: &String, name: &String| text == name || text.rsplit_once(':').is_some_and(|(col, _)| col == name);
+    let cells = counted
+        .cells
+        .into_iter()
+        .filter(|(name, _)| !naming.ignore.contains(name) && !naming.tag.iter().any(|text| is(text, name)));
+    let new = |name: String| match naming.rename.iter().rev().find(|(old, _)| *old == name) {
+        Some((_, new)) => new.clone(),
+        None => name,
+    };
+    Counted { rows: counted.rows, cells: cells.map(|(name, count)| (new(name), count)).collect() }
+}
+
+/// Fields that do not have as many values on both sides.
+fn differences(a: &Counted, b: &Counted) -> BTreeMap<String, (u64, u64)> {
+    let of = |counted: &Counted, name: &String| counted.cells.get(name).copied().unwrap_or(0);
+    let names = a.cells.keys().chain(b.cells.keys());
+    let both = names.map(|name| (name.clone(), (of(a, name), of(b, name))));
+    both.filter(|(_, (x, y))| x != y).collect()
+}
+
+type Fields = BTreeMap<String, (u64, u64)>;
+
+fn json(name: &str, other: &str, (from, to): (Nanos, Nanos), (a, b): (&Counted, &Counted), fields: &Fields) -> String {
+    let side = |counted: &Counted| json!({ "rows": counted.rows, "cells": counted.cells.values().sum::<u64>() });
+    let fields: Map<String, Value> = fields.iter().map(|(name, (x, y))| (name.clone(), json!([x, y]))).collect();
+    let mut line = json!({
+        "kind": "counts", "table": name, "from": instant(from, Unit::S), "to": instant(to, Unit::S),
+        "equal": fields.is_empty(), "a": side(a), "b": side(b), "fields": fields,
+    });
+    if let (true, Some(line)) = (other != name, line.as_object_mut()) {
+        line.insert("table_b".into(), other.into());
+    }
+    line.to_string()
+}
+
+fn text(name: &str, from: Nanos, (a, b): (&Counted, &Counted), fields: &Fields) -> String {
+    let name = if name.is_empty() { "-" } else { name };
+    let at = instant(from, Unit::S);
+    if fields.is_empty() {
+        return format!("equal    {at} {name} {} values", a.cells.values().sum::<u64>());
+    }
+    let words: Vec<String> = fields.iter().map(|(field, (x, y))| format!("{field}: a {x}, b {y}")).collect();
+    let rows = match (a.rows, b.rows) {
+        (Some(x), Some(y)) if x != y => format!("; rows: a {x}, b {y}"),
+        _ => String::new(),
+    };
+    format!("differs  {at} {name} {}{rows}", words.join("; "))
+}
