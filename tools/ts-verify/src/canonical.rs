@@ -305,11 +305,15 @@ fn show_decimal(digits: i128, scale: i8) -> String {
     format!("{}{whole}.{fraction}", if digits < 0 { "-" } else { "" })
 }
 
-/// RFC 3339 in UTC with the digits of `unit`, or more where the instant has more.
+/// RFC 3339 in UTC with the digits of `unit`, or more where the instant has more. RFC 3339 has years up to 9999: beyond
+/// it is an integer with its unit, which `--since` and lists of repairs take, too.
 pub fn instant(nanos: i128, unit: Unit) -> String {
+    use chrono::Datelike as _;
     let (seconds, rest) = (nanos.div_euclid(1_000_000_000), nanos.rem_euclid(1_000_000_000));
     let time = i64::try_from(seconds).ok().and_then(|s| chrono::DateTime::from_timestamp(s, rest as u32));
-    let Some(time) = time else { return format!("{nanos}ns") };
+    let Some(time) = time.filter(|time| (0..=9999).contains(&time.year())) else {
+        return if rest == 0 { format!("{seconds}s") } else { format!("{nanos}ns") };
+    };
     let needed = [Unit::S, Unit::Ms, Unit::Us, Unit::Ns].into_iter().find(|u| rest % i128::from(u.nanos()) == 0);
     let format = match needed.unwrap_or(Unit::Ns).max(unit) {
         Unit::S => chrono::SecondsFormat::Secs,
@@ -420,5 +424,12 @@ mod tests {
         assert_eq!(instant(1_704_067_200_000_000_000, Unit::Ms), "2024-01-01T00:00:00.000Z");
         assert_eq!(instant(1_704_067_200_000_000_001, Unit::Ms), "2024-01-01T00:00:00.000000001Z");
         assert_eq!(instant(-1, Unit::S), "1969-12-31T23:59:59.999999999Z");
+        assert_eq!(instant(253_402_300_799_999_999_999, Unit::S), "9999-12-31T23:59:59.999999999Z");
+        assert_eq!(instant(253_402_300_800_000_000_000, Unit::S), "253402300800s");
+        let second = 1_000_000_000;
+        let ends = [0, -1, 253_402_300_800 * second, -62_167_219_200 * second, i128::from(i64::MAX) * second];
+        for nanos in ends.into_iter().flat_map(|end| [end - second, end - 1, end, end + 1, end + second]) {
+            assert_eq!(rows::time::parse_instant(&instant(nanos, Unit::Ms)).unwrap(), nanos);
+        }
     }
 }
