@@ -233,3 +233,35 @@ fn empty_tags_are_counted_in_the_range_only() {
     let strict = tool("ts-verify").args(["compare", "--strict", "merged", "all.csv"]).current_dir(at).run();
     assert_eq!(strict.code, 0, "{}", strict.stderr);
 }
+
+/// Sixteen workers at a time, each with some of the sub-tables and one window, half of them with so little memory that their
+/// digests are on disk: merged at once, or in two steps, they are the digest that one worker makes of all.
+#[test]
+fn sixteen_workers_make_the_digest_of_one() {
+    let script = r#"
+ts-gen sensors --rows 48000 --tables 60 --interval 30s -q -o all.csv 2>/dev/null
+ts-verify digest -q all.csv --since 2024-01-01 --until 2024-01-02 -o whole
+ends=(2024-01-01 2024-01-01T01:17:11Z 2024-01-01T03:00:00Z 2024-01-01T05:59:30Z 2024-01-02)
+for group in 0 1 2 3; do
+  awk -v g=$group 'NR == 1 || substr($0, index($0, "sensor_") + 7, 4) % 4 == g' all.csv >group-$group.csv
+  for window in 0 1 2 3; do
+    memory=512MiB; (( (group + window) % 2 )) || memory=64KiB
+    ts-verify digest -q group-$group.csv --since ${ends[window]} --until ${ends[window + 1]} --max-memory $memory \
+      -o part-$group-$window &
+  done
+done
+wait
+ls part-* | wc -l
+ts-verify merge -q part-* -o once
+for window in 0 1 2 3; do ts-verify merge -q part-*-$window -o window-$window; done
+ts-verify merge -q window-3 window-0 window-2 window-1 -o twice
+cmp once whole
+cmp twice whole
+wc -l <whole
+"#;
+    let directory = temp_dir();
+    let outcome = testkit::shell(script).current_dir(directory.path()).run().code(0);
+    let text = outcome.text();
+    // Sixteen parts; sixty series in seven hours, a header and a trailer.
+    assert_eq!(text.lines().collect::<Vec<_>>(), ["16", "422"], "{}", outcome.stderr);
+}
