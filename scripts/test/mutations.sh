@@ -3,7 +3,7 @@
 # is not, and an oracle that shares no code with it agrees on each. With NAME, only the kinds whose name holds that text.
 #
 # mutations/damage.py and mutations/harmless.py are the kinds, mutations/oracle.py the oracle. Each pair goes through
-# `rows`, `compare`, digest files, and digests of parts that are merged.
+# `rows` (from both sides, and with a list of what to repair), `compare`, digest files, and digests of parts that are merged.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 suite=$(cd "$(dirname "$0")" && pwd)/mutations
@@ -73,12 +73,15 @@ one_case() {
   mapfile -t target <target
   [ ! -e prepare ] || bash -euo pipefail prepare 2>prepare.err || die 2 "$1: $(cat prepare.err)"
   middle=$(cat middle)
-  local pair=("${sides[0]}")
+  local pair=("${sides[@]}") mirrored=("${sides[1]}" "${sides[0]}")
   case ${sides[1]} in
-    '| '*) pair+=(--target-cmd "bash -euo pipefail -c '${sides[1]#| }'") ;;
-    *) pair+=("${sides[1]}") ;;
+    '| '*)
+      local command="bash -euo pipefail -c '${sides[1]#| }'"
+      pair=("${sides[0]}" --target-cmd "$command") mirrored=(--source-cmd "$command" "${sides[0]}")
+      ;;
   esac
-  ended rows ts-verify rows -q --limit 1000000 "${options[@]}" "${both[@]}" "${pair[@]}"
+  ended rows ts-verify rows -q --limit 1000000 --repair again.jsonl "${options[@]}" "${both[@]}" "${pair[@]}"
+  ended mirrored ts-verify rows -q --limit 1 "${options[@]}" "${both[@]}" "${mirrored[@]}"
   ended compare ts-verify compare -q --limit 1000000 "${options[@]}" "${both[@]}" "${pair[@]}"
   ended digests through_digests
   ended merge through_parts

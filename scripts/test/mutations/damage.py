@@ -3,7 +3,7 @@ import unicodedata
 from fractions import Fraction
 
 from kinds import damage, place, places
-from table import flipped, flipped_single, lines, nanoseconds, single, stamp
+from table import flipped, flipped_single, json_lines, lines, nanoseconds, single, stamp
 
 # --- numbers -------------------------------------------------------------------------------------------------------------
 
@@ -176,6 +176,20 @@ def _(a, b):
     return places(a, [9, other], "value")
 
 
+@damage("a row doubled, the later one with NaN", "sensors")
+def _(a, b):
+    b.rows.append(list(b.rows[42]))
+    b.set(-1, "pressure", "NaN")
+    return [place(a, 42, "pressure")]
+
+
+@damage("a row doubled, with so little memory that digests are on disk", "sensors", options="--max-memory 64KiB --bucket 1s")
+def _(a, b):
+    b.rows.append(list(b.rows[43]))
+    b.set(-1, "status", "9")
+    return [place(a, 43, "status")]
+
+
 @damage("two differences of equal size and opposite sign", "notes")
 def _(a, b):
     other = a.beside(40)
@@ -326,6 +340,21 @@ moved("a row one microsecond earlier", "edge", 80, -1000, 6)
 moved("a row one nanosecond later", "nanos", 80, 1, 9)
 moved("a row one hour later", "sensors", 81, 3600 * 10**9, 3)
 moved("a row one day earlier", "sensors", 82, -86400 * 10**9, 3)
+
+
+def far(name, stamps):
+    """A row at an instant far away, on the target at another one."""
+    @damage(name, "edge")
+    def make(a, b):
+        for table, text in zip((a, b), stamps):
+            table.set(81, "ts", text)
+        return [place(a, 81), place(b, 81)]
+
+
+far("a row of the year 9999, one microsecond later", ("9999-12-31T23:59:59.999998Z", "9999-12-31T23:59:59.999999Z"))
+far("a row of the year 1, one microsecond later", ("0001-01-01T00:00:00.000000Z", "0001-01-01T00:00:00.000001Z"))
+far("a row before 1970, on the other side of it", ("1969-12-31T23:59:59.999999Z", "1970-01-01T00:00:00.000001Z"))
+far("a row 2^64 nanoseconds later", ("1700-01-01T00:00:00.000000Z", "2284-07-22T23:34:33.709551Z"))
 
 
 @damage("all rows one hour later", "sensors")
@@ -559,6 +588,20 @@ def _(rows, at):
     fields = [f"{name}={flipped(text)}" if name == "pressure" else f"{name}={text}"
               for name, text in (field.split("=") for field in fields.split(","))]
     rows[at] = [f"{head} {','.join(fields)} {time}"]
+
+
+@damage("the last digit of a whole number beyond 2^53, in JSON lines", "keyed", options="--tag tbname,seq,site")
+def _(a, b):
+    b.set(130, "value", str(int(b.get(130, "value")) ^ 1))
+    b.other = ("b.ndjson", json_lines(b))
+    return [place(a, 130, "value")]
+
+
+@damage("the last bit of a double, in JSON lines", "sensors", options="--tag tbname,location,device_id --float32 temperature,humidity")
+def _(a, b):
+    b.set(131, "pressure", flipped(b.get(131, "pressure")))
+    b.other = ("b.ndjson", json_lines(b))
+    return [place(a, 131, "pressure")]
 
 
 @damage("another measurement in one line", "sensors")

@@ -1,10 +1,9 @@
 """What must not be reported: every way to write the same rows."""
-import json
 import random
 import re
 
 from kinds import harmless
-from table import lines, nanoseconds, plain, single, stamp
+from table import json_lines, lines, nanoseconds, plain, single, stamp
 
 # --- order and cut -------------------------------------------------------------------------------------------------------
 
@@ -76,6 +75,7 @@ def told(name, data, options, **how):
 told("buckets of a minute", "sensors", "--bucket 1m")
 told("one bucket for all", "meters", "--bucket 3650d")
 told("buckets of a nanosecond", "nanos", "--bucket 1ns")
+told("digests on disk", "sensors", "--bucket 1s --max-memory 64KiB")
 told("times cut to what they have", "sensors", "--precision ms")
 
 
@@ -233,6 +233,13 @@ def _(a, b):
         row[at] = row[at] or '""'
 
 
+@harmless("number tags in other spellings", "notes", digest="--read weight=double")
+def _(a, b):
+    for table, spell in ((a, lambda row: f"{row % 3}.50"), (b, lambda row: f"{row % 3}5e-1".replace("05e-1", "0.5"))):
+        table.add("weight", "tag:double", spell)
+    b.retype("weight", "tag")
+
+
 @harmless("whole-number tags as texts", "meters")
 def _(a, b):
     b.retype("groupid", "tag")
@@ -277,6 +284,12 @@ def _(a, b):
     b.set(0, "pressure", "0.5")
 
 
+@harmless("NULL in a later row of the same instant", "sensors")
+def _(a, b):
+    b.rows.append(list(b.rows[44]))
+    b.set(-1, "pressure", None)
+
+
 @harmless("rows without any value", "notes")
 def _(a, b):
     b.rows.append(list(b.rows[5]))
@@ -313,14 +326,12 @@ def _(a, b):
 
 @harmless("JSON lines", "sensors", options="--tag location,device_id,tbname --float32 temperature,humidity")
 def _(a, b):
-    at = {name: kind for name, kind in zip(b.names(), b.kinds())}
-    out = []
-    for row in b.rows:
-        cells = {name: plain(cell) for name, cell in zip(b.names(), row)}
-        values = {name: text if at[name] in ("time", "tag") or at[name].startswith("table") else json.loads(text)
-                  for name, text in cells.items()}
-        out.append(json.dumps(values))
-    b.other = ("b.ndjson", "\n".join(out) + "\n")
+    b.other = ("b.ndjson", json_lines(b))
+
+
+@harmless("JSON lines with whole numbers beyond 2^53", "keyed", options="--tag tbname,seq,site")
+def _(a, b):
+    b.other = ("b.ndjson", json_lines(b))
 
 
 def lp(name, change=lambda rows: rows, data="sensors", digest="--measurement m --float32 temperature,humidity",
@@ -346,6 +357,22 @@ lp("line protocol, times in milliseconds", lambda rows: [[line[:-6] for line in 
    options="--lp-precision ms")
 lp("line protocol, numbers with exponents",
    lambda rows: [[re.sub(r"pressure=([0-9.]+)", lambda found: f"pressure={float(found[1]):.17e}", line) for line in row] for row in rows])
+
+
+@harmless("line protocol, line feeds and tabs in texts", "notes", digest="--measurement m --float32 f")
+def _(a, b):
+    for table in (a, b):
+        for name in ("doc", "blob", "place", "amount", "small"):
+            table.drop(name)
+        table.column("note", lambda text: f"{text}\nm,device=x n=1i 1\n#\t\\n")
+    b.other = ("b.lp", "".join(line + "\n" for row in lines(b, "m") for line in row))
+
+
+@harmless("line protocol, times before 1970", "sensors", digest="--measurement m --float32 temperature,humidity")
+def _(a, b):
+    for table in (a, b):
+        table.column("ts", lambda text: stamp(nanoseconds(text) - 60 * 365 * 86400 * 10**9, 3))
+    b.other = ("b.lp", "".join(line + "\n" for row in lines(b, "m") for line in row))
 
 
 @harmless("line protocol, blanks, commas, equal signs and quotes in tags and texts", "notes",

@@ -1,4 +1,4 @@
-"""list.py README: exit 1 if the tables of kinds in that file are not those that damage.py and harmless.py hold. With UPDATE=1
+"""list.py README: exit 1 if the tables in that file are not those that damage.py, harmless.py and weak.py hold. With UPDATE=1
 in the environment, writes them.
 """
 import os
@@ -7,6 +7,7 @@ import sys
 import damage  # noqa: F401  fills the list
 import harmless  # noqa: F401
 from kinds import KINDS
+from weak import WEAK
 
 
 def table(group):
@@ -19,13 +20,23 @@ def table(group):
     return "\n".join(lines) + "\n"
 
 
+def weak_table():
+    lines = [f"{len(WEAK)} digests.", "", "| digest | gets wrong |", "|---|---|"]
+    return "\n".join(lines + [f"| {weak.name} | {weak.kind} |" for weak in WEAK]) + "\n"
+
+
 def main(path):
     with open(path, encoding="utf-8") as file:
         old = file.read()
     head = old[: old.index("## What must be reported")]
-    new = f"{head}## What must be reported\n\n{table('damage')}\n## What must not be reported\n\n{table('harmless')}"
-    if len({kind.name for kind in KINDS}) < len(KINDS):
-        sys.exit("two kinds have one name")
+    new = head + "\n".join([
+        f"## What must be reported\n\n{table('damage')}",
+        f"## What must not be reported\n\n{table('harmless')}",
+        f"## Weak digests\n\n{weak_table()}",
+    ])
+    names = {kind.name for kind in KINDS}
+    if len(names) < len(KINDS) or not names >= {weak.kind for weak in WEAK}:
+        sys.exit("two kinds have one name, or a weak digest is about a kind that there is not")
     if new != old and os.environ.get("UPDATE"):
         with open(path, "w", encoding="utf-8") as file:
             file.write(new)

@@ -3,12 +3,17 @@ buckets; every cell of both sides is in memory, as an exact fraction, a text or 
 
 A file is read by what its name ends with: typed CSV, line protocol (.lp), or JSON lines (.ndjson). The options are those of
 ts-verify, because they say what counts as equal; they are understood here on their own.
+
+oracle.py DIRECTORY: for every case in it (a directory with a.csv, b.csv and options.json, {"dedupe": "last", …}) one JSON line:
+{"case": name, "code": 0|1|10, "cells": [a, b], "missing": n, "extra": n, "changed": n, "type": n}
 """
 import argparse
 import datetime
 import functools
 import json
+import os
 import struct
+import sys
 from collections import Counter, namedtuple
 from fractions import Fraction
 
@@ -209,7 +214,9 @@ def read(path, options):
 
 @functools.lru_cache(maxsize=None)
 def instant(text):
-    """Nanoseconds since 1970 of an RFC 3339 text."""
+    """Nanoseconds since 1970 of an RFC 3339 text, or, for years that it does not have, of seconds (`253402300800s`)."""
+    if text.endswith("s"):
+        return int(text[:-1]) * 10**9
     offset = 0
     if text.endswith("Z"):
         text = text[:-1]
@@ -279,7 +286,10 @@ def canonical(text, kind, other, float32, neg_zero, json_as):
     return ("text", text)
 
 
-def tag_text(text, kind):
+def tag_text(text, kind, other):
+    """A tag is a text; but where a side declares it a number, it is that."""
+    if {kind, other} & set(FLOATS):
+        return str(exact(float(text))[1])
     return str(int(text)) if kind in INTEGERS else text
 
 
@@ -290,11 +300,11 @@ def cells_of(side, other, options):
     columns, rows = side
     names = {name for _, _, cells in rows for name in cells}
     others = {name: kind for name, (role, kind) in other[0].items() if role == "field"}
-    other_tags = {name for name, (role, _) in other[0].items() if role == "tag"}
+    other_tags = {name: kind for name, (role, kind) in other[0].items() if role == "tag"}
     tags, fields = [], []
     for name, (role, kind) in columns.items():
         if role == "tag" or (role == "spare" and name in other_tags):
-            tags.append((name, kind))
+            tags.append((name, kind, other_tags.get(name)))
         elif role == "field" and name in names:
             fields.append((name, kind, others.get(name)))
     singles = options.float32.split(",")
@@ -302,7 +312,7 @@ def cells_of(side, other, options):
     for measurement, at, cells in rows:
         if (options.since and at < instant(options.since)) or (options.until and at >= instant(options.until)):
             continue
-        series = [(name, tag_text(cells[name], kind)) for name, kind in tags if name in cells]
+        series = [(name, tag_text(cells[name], kind, partner)) for name, kind, partner in tags if name in cells]
         if options.empty_tag == "absent":
             series = [(name, value) for name, value in series if value]
         key = (options.measurement or measurement, tuple(sorted(series)), at // step * step)
@@ -329,11 +339,33 @@ def same_measurement(a, b, options):
         options.measurement = (names[0] | names[1]).pop()
 
 
-def compare(path_a, path_b, words):
-    """The answer for two files under these options."""
+def both(path_a, path_b, words):
+    """The sides and the options."""
     options = options_of(words)
     a, b = read(path_a, options), read(path_b, options)
     same_measurement(a, b, options)
+    return a, b, options
+
+
+def all_cells(side, other, options):
+    """[(measurement, tags, ns, field, value)] in the order of the file; None for NULL."""
+    columns, rows = side
+    others = {name: kind for name, (_, kind) in other[0].items()}
+    tags = [name for name, (role, _) in columns.items() if role == "tag"]
+    fields = [(name, kind) for name, (role, kind) in columns.items() if role == "field"]
+    found = []
+    for measurement, at, cells in rows:
+        series = tuple(sorted((name, cells[name]) for name in tags if cells.get(name)))
+        for name, kind in fields:
+            text = cells.get(name)
+            value = None if text is None else canonical(text, kind, others.get(name), True, options.neg_zero, options.json)
+            found.append((options.measurement or measurement, series, at, name, value))
+    return found
+
+
+def compare(path_a, path_b, words):
+    """The answer for two files under these options."""
+    a, b, options = both(path_a, path_b, words)
     x, y = cells_of(a, b, options), cells_of(b, a, options)
     counts, rows = Counter(missing=0, extra=0, changed=0, type=0), 0
     for key in x.keys() | y.keys():
@@ -356,3 +388,17 @@ def compare(path_a, path_b, words):
         counts["type"] += sum(role == "field" and name in tags for name, (role, _) in others.items())
     cells = [sum(len(values) for row in side.values() for values in row.values()) for side in (x, y)]
     return Answer(rows == 0, rows, dict(counts), cells)
+
+
+def main(directory):
+    for case in sorted(os.listdir(directory)):
+        path = os.path.join(directory, case)
+        with open(os.path.join(path, "options.json"), encoding="utf-8") as file:
+            words = [word for name, value in json.load(file).items() for word in ("--" + name, value)]
+        answer = compare(os.path.join(path, "a.csv"), os.path.join(path, "b.csv"), words)
+        code = 1 if not answer.equal else 10 if sum(answer.cells) == 0 else 0
+        print(json.dumps({"case": case, "code": code, "cells": answer.cells, **answer.counts}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

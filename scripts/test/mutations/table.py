@@ -1,7 +1,10 @@
 """A typed CSV as a table of cells, each kept as it is written, so that a case changes what it means to change and nothing
 else; and what the cases need to make values: floats by their bits, line protocol, JSON lines."""
+import calendar
+import json
 import re
 import struct
+import time
 
 CELL = re.compile(r'("(?:[^"]|"")*"|[^,\n]*)([,\n])')
 
@@ -158,17 +161,28 @@ def lines(table, measurement, tag_order=lambda tags: tags, field_order=lambda fi
     return out
 
 
+def json_lines(table):
+    """The rows as JSON lines; numbers and booleans stand as they are written."""
+    columns, out = list(zip(table.names(), table.kinds())), []
+    for row in table.rows:
+        members = []
+        for (name, kind), cell in zip(columns, row):
+            value = plain(cell)
+            as_is = not kind.endswith(":key") and kind.partition(":")[0] not in ("time", "tag", "table", "string")
+            if value is not None:
+                members.append(f"{json.dumps(name)}:{value if as_is else json.dumps(value)}")
+        out.append("{" + ",".join(members) + "}\n")
+    return "".join(out)
+
+
 def nanoseconds(text):
     """Of an RFC 3339 text in UTC."""
-    import calendar
-    import time
     head, _, fraction = text.rstrip("Z").partition(".")
     return calendar.timegm(time.strptime(head, "%Y-%m-%dT%H:%M:%S")) * 10**9 + int((fraction + "0" * 9)[:9])
 
 
 def stamp(nanos, digits):
     """RFC 3339 in UTC with so many digits of a second."""
-    import time
     seconds, rest = divmod(nanos, 10**9)
     fraction = f".{rest:09d}"[: digits + 1] if digits else ""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + fraction + "Z"

@@ -173,7 +173,7 @@ fn the_oracle_agrees() {
         std::fs::write(path.join("options.json"), Value::Object(json).to_string()).unwrap();
         options.push(some);
     }
-    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle.py");
+    let oracle = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../scripts/test/mutations/oracle.py");
     let output = Command::new("python3").arg(oracle).arg(directory.path()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let expected: Vec<Value> =
