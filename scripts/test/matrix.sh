@@ -69,7 +69,8 @@ again() { halt; begin 0 --resume; resumed=$((resumed + 1)); }
 # strike KIND: true if one was hit.
 strike() {
   case $1 in
-    all) kill -9 -- "-$running" ;;
+    # The session, as when the power goes; twice, for what was just being started.
+    all) for _ in 1 2; do ps -s "$running" -o pid= | xargs -r kill -9 2>/dev/null || true; done ;;
     executor)
       kill_one "$EXECUTOR" || return 1
       # And the scripts with it, so that the next one comes while the orphans still work.

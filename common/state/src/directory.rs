@@ -162,12 +162,17 @@ impl Directory {
         }
     }
 
+    /// Who is at work on a split now, if somebody is.
+    pub fn holder(&self, id: &str) -> Result<Option<Holder>> {
+        lock::held(&self.root.join("lock").join(id))
+    }
+
     /// What is known of a split.
     pub fn status(&self, id: &str) -> Result<Status> {
         if let Some(receipt) = self.receipt(id)? {
             return Ok(Status::Done(Box::new(receipt)));
         }
-        if let Some(holder) = lock::held(&self.root.join("lock").join(id))? {
+        if let Some(holder) = self.holder(id)? {
             return Ok(Status::Running(holder));
         }
         if let Some(reason) = self.skipped(id)? {
@@ -192,14 +197,15 @@ impl Directory {
     }
 
     /// The ids that have a file in this folder: one listing instead of a look at every file.
-    fn names(&self, folder: &str) -> Result<HashSet<String>> {
+    pub(crate) fn names(&self, folder: &str) -> Result<HashSet<String>> {
         let path = self.root.join(folder);
         let fail = |error| Error::io(format!("cannot list {}", path.display()), error);
         let mut names = HashSet::new();
         for entry in std::fs::read_dir(&path).map_err(fail)? {
             let name = entry.map_err(fail)?.file_name();
-            if let Some(id) = name.to_str().and_then(|name| name.strip_suffix(".json")) {
-                names.insert(id.to_owned());
+            // Locks have no ending; what begins with a point is a file that is still written.
+            if let Some(name) = name.to_str().filter(|name| !name.starts_with('.')) {
+                names.insert(name.strip_suffix(".json").unwrap_or(name).to_owned());
             }
         }
         Ok(names)

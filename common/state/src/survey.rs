@@ -1,6 +1,6 @@
-//! How far a migration is: every split counted once, in one pass over the folders.
+//! How far a migration is: every split counted once.
 
-use crate::{Directory, Plan, Split, Status};
+use crate::{Directory, Lookout, Plan, Split, Status};
 use fault::Result;
 
 /// Counts over all splits of a plan.
@@ -22,7 +22,7 @@ pub struct Survey {
     pub throttled: u64,
     /// Time that sinks found their target down, in milliseconds.
     pub outage_ms: u64,
-    /// Splits that were throttled, or whose target was down, in the order of the plan.
+    /// Splits that were throttled, or whose target was down, in the order in which they were seen.
     pub strained: Vec<Strain>,
     /// Attempts beyond the first.
     pub repeated: u64,
@@ -72,13 +72,32 @@ impl Survey {
         self.rows_left = self.rows_left.zip(split.est_rows).map(|(left, rows)| left + rows);
     }
 
+    /// Takes in what others say of other splits.
+    pub(crate) fn join(&mut self, other: Survey) {
+        self.rows_left = match (self.splits, other.splits) {
+            (0, _) => other.rows_left,
+            (_, 0) => self.rows_left,
+            _ => self.rows_left.zip(other.rows_left).map(|(a, b)| a + b),
+        };
+        self.splits += other.splits;
+        self.done += other.done;
+        self.running += other.running;
+        self.pending += other.pending;
+        self.failed += other.failed;
+        self.blocked += other.blocked;
+        self.skipped += other.skipped;
+        self.rows += other.rows;
+        self.rejected += other.rejected;
+        self.dropped += other.dropped;
+        self.throttled += other.throttled;
+        self.outage_ms += other.outage_ms;
+        self.strained.extend(other.strained);
+        self.repeated += other.repeated;
+    }
+
     /// Of a whole plan.
     pub fn of(directory: &Directory, plan: &Plan) -> Result<Survey> {
-        let mut survey = Survey::default();
-        for split in &plan.splits {
-            survey.add(split, &directory.status(&split.id)?);
-        }
-        Ok(survey)
+        Ok(Lookout::new(directory, plan).look()?.survey)
     }
 
     /// Is every split done?

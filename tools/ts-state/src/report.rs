@@ -4,7 +4,7 @@ use crate::args::Form;
 use cli::stdout;
 use fault::{Error, Kind, Result};
 use serde_json::json;
-use state::{Directory, Plan, Status, Strain, Survey};
+use state::{Directory, Failure, Lookout, Plan, Strain, Survey};
 use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -72,15 +72,14 @@ pub fn verdict(survey: &Survey) -> Result<()> {
 pub fn watch(directory: &Directory, plan: &Plan, every: Duration, stop: &cli::Stop) -> Result<Survey> {
     let terminal = std::io::stdout().is_terminal();
     let mut before: Option<(Instant, u64)> = None;
+    let mut lookout = Lookout::new(directory, plan);
     loop {
-        let (mut survey, mut failures) = (Survey::default(), Vec::new());
-        for split in &plan.splits {
-            let status = directory.status(&split.id)?;
-            if let Status::Failed(failure) = &status {
-                failures.push((failure.at.clone(), format!("{} exit {}: {}", split.id, failure.exit, failure.error)));
-            }
-            survey.add(split, &status);
-        }
+        let look = lookout.look()?;
+        let survey = look.survey;
+        let shown = |failure: &Failure| {
+            (failure.at.clone(), format!("{} exit {}: {}", failure.id, failure.exit, failure.error))
+        };
+        let mut failures: Vec<_> = look.failures.iter().map(shown).collect();
         let now = Instant::now();
         let rate =
             before.map_or(0.0, |(at, rows)| (survey.rows - rows.min(survey.rows)) as f64 / (now - at).as_secs_f64());
