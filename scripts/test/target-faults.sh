@@ -65,6 +65,21 @@ begin() {
     sleep 0.02
   done
 }
+# interrupt: closes the door when splits that are on their way have been answered.
+interrupt() {
+  local so_far
+  so_far=$(writes)
+  until [ "$(writes)" -ge $((so_far + 6)) ]; do sleep 0.02; done
+  close_door
+}
+# told: until the metrics say that the target is down.
+told() {
+  local end=$((SECONDS + 60))
+  until grep -hqs '^tsferry_target_down.* 1$' "$metrics"/*.prom; do
+    [ $SECONDS -lt $end ] || fail "no metric says that the target is down"
+    sleep 0.1
+  done
+}
 # whole WHAT: every split done once, and the verdict is equal.
 whole() {
   [ "$(receipts)" -eq "$(splits)" ] || fail "$1: $(receipts) receipts for $(splits) splits"
@@ -79,12 +94,11 @@ door
 set_key TS_TARGET_URL "influx1+http://127.0.0.1:$port/demo"
 set_key WRITE_OPTIONS "--batch-rows 200 --rate-limit 2000rows/s"
 begin 1
-sleep 0.5
-close_door
+interrupt
 before=$(receipts)
 sleep "$outage"
 during=$(receipts)
-grep -hq '^tsferry_target_down.* 1$' "$metrics"/*.prom || fail "no metric says that the target is down"
+told
 door
 code=0
 wait "$running" || code=$?
@@ -121,8 +135,7 @@ door
 set_key TS_TARGET_URL "influx1+http://127.0.0.1:$port/demo"
 set_key WRITE_OPTIONS "--batch-rows 200 --rate-limit 2000rows/s"
 begin 1
-sleep 0.5
-close_door
+interrupt
 sleep 1
 kill -9 -- "-$running"
 wait "$running" 2>/dev/null || true

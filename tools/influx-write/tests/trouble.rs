@@ -68,11 +68,11 @@ fn a_429_with_retry_after_holds_all_connections() {
 
 #[test]
 fn storms_of_503_end_and_cost_no_more_than_their_requests() {
-    let (outcome, statuses) = through(&["status=503@3-9", "status=503@30-32"], &[]);
-    assert_eq!((many(503, &statuses), outcome.number("throttled")), (10, 10));
-    assert_eq!(outcome.number("outages"), 1, "seven in a row are an outage, three are not: {}", outcome.stderr);
+    let (outcome, statuses) = through(&["status=503@3-10", "status=503@30-32"], &[]);
+    assert_eq!((many(503, &statuses), outcome.number("throttled")), (11, 11));
+    assert_eq!(outcome.number("outages"), 1, "eight in a row are an outage, three are not: {}", outcome.stderr);
     assert!(outcome.number("outage_ms") >= 250, "{}", outcome.stderr);
-    assert!(statuses.len() as u64 <= REQUESTS + 10, "{} requests", statuses.len());
+    assert!(statuses.len() as u64 <= REQUESTS + 11, "{} requests", statuses.len());
     assert!(outcome.stderr.contains("the target is back after"), "{}", outcome.stderr);
 }
 
@@ -83,7 +83,7 @@ fn slow_replies_are_waited_for_and_those_that_come_too_late_asked_for_again() {
         (outcome.number("retries"), outcome.number("throttled"), many(204, &statuses)),
         (0, 0, outcome.number("requests"))
     );
-    let (outcome, _) = through(&["delay=3s@4-5"], &["--timeout", "1s"]);
+    let (outcome, _) = through(&["delay=20s@4-5"], &["--timeout", "4s"]);
     assert_eq!(outcome.number("retries"), 2, "{}", outcome.stderr);
     assert!(outcome.number("requests") <= REQUESTS + 2);
 }
@@ -104,7 +104,7 @@ fn replies_lost_after_the_commit() {
     let (outcome, statuses) = through(&["lost-reply@2-5"], &[]);
     assert_eq!((many(0, &statuses), outcome.number("retries")), (4, 4), "{}", outcome.stderr);
     assert!(outcome.number("requests") <= REQUESTS + 4);
-    let (outcome, _) = through(&["no-reply@3-4"], &["--timeout", "1s"]);
+    let (outcome, _) = through(&["no-reply@3-4"], &["--timeout", "4s"]);
     assert_eq!(outcome.number("retries"), 2, "{}", outcome.stderr);
 }
 
@@ -131,30 +131,35 @@ fn a_target_that_is_down_for_a_while_stops_the_reading_and_loses_nothing() {
         std::thread::sleep(Duration::from_millis(20));
     }
     drop(door);
-    let started = Instant::now();
-    std::thread::sleep(Duration::from_secs(outage).mul_f64(0.75));
-    let during = testkit::prometheus::Metrics::read(&metrics);
+    let gone = Instant::now();
+    // The metrics tell of it, if a little later.
+    while testkit::prometheus::Metrics::read(&metrics).value("tsferry_target_down", &[]) != Some(1.0) {
+        assert!(gone.elapsed() < Duration::from_secs(60), "no metric says that the target is down");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let read = || std::fs::metadata(&taken).unwrap().len();
     let (before, requests) = (read(), writes(&sim).len());
-    std::thread::sleep(Duration::from_secs(outage).mul_f64(0.25));
+    std::thread::sleep(Duration::from_secs(outage).saturating_sub(gone.elapsed()).max(Duration::from_secs(1)));
     assert_eq!(
         (read(), writes(&sim).len()),
         (before, requests),
         "nothing is read and nothing arrives while it is down"
     );
     assert!(before < std::fs::metadata(&lines_file).unwrap().len(), "all was read before the outage");
+    let away = gone.elapsed();
     let door = Sim::proxy_on(&host, &sim.base, &[]);
     let outcome = running.join().unwrap().code(0);
     drop(door);
     all_there(&sim, rows);
     let (lasted, probes) = (outcome.number("outage_ms"), outcome.number("retries"));
     assert_eq!((outcome.number("rows"), outcome.number("outages")), (rows as u64, 1), "{}", outcome.stderr);
-    assert!(lasted + 1_000 >= outage * 1_000 && lasted <= (outage + 10) * 1_000, "{lasted} ms");
-    // Each connection failed once or twice, and then one request asked, at least every five seconds.
-    assert!(probes <= 8 * 2 + 5 + outage / 2, "{probes} requests failed in {outage} s");
+    // From the first request that failed to the first that was answered.
+    let told = Duration::from_millis(lasted);
+    assert!(told + Duration::from_secs(2) >= away && told < away + Duration::from_secs(15), "{told:?} of {away:?}");
+    // Each connection failed once or twice, and then one request asked, at most every five seconds.
+    assert!(probes <= 8 * 2 + 8 + away.as_secs() / 2, "{probes} requests failed in {away:?}");
     assert!(outcome.number("requests") <= (rows / BATCH) as u64 + 8 + probes);
     assert!(outcome.stderr.contains("the target is down") && outcome.stderr.contains("the target is back after"));
-    assert_eq!(during.value("tsferry_target_down", &[]), Some(1.0), "seen {:?} after the start", started.elapsed());
     let after = testkit::prometheus::Metrics::read(&metrics);
     assert_eq!(after.value("tsferry_target_down", &[]), Some(0.0));
     assert_eq!(after.value("tsferry_target_outage_seconds_total", &[]), Some(lasted as f64 / 1e3));
@@ -191,7 +196,7 @@ fn a_rate_limit_is_kept_to() {
         let outcome = write(&sim.base).args(["--rate-limit", limit]).stdin(lines(rows)).run().code(0);
         let seconds = started.elapsed().as_secs_f64();
         // It begins empty, so it is never faster; how much slower is the machine's business.
-        assert!(seconds >= expected * 0.99 && seconds < expected * 3.0 + 3.0, "{limit}: {seconds} s for {expected} s");
+        assert!(seconds >= expected * 0.99 && seconds < expected * 3.0 + 20.0, "{limit}: {seconds} s for {expected} s");
         assert!(outcome.number("limited_ms") as f64 >= expected * 500.0, "{}", outcome.stderr);
         all_there(&sim, rows);
     }
