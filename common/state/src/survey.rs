@@ -24,6 +24,10 @@ pub struct Survey {
     pub outage_ms: u64,
     /// Splits that were throttled, or whose target was down, in the order in which they were seen.
     pub strained: Vec<Strain>,
+    /// When the newest receipt was written (RFC 3339 in UTC, so the later text is the later time).
+    pub last_done: Option<String>,
+    /// When the split began that has been running longest.
+    pub oldest: Option<String>,
     /// Attempts beyond the first.
     pub repeated: u64,
     /// Rows estimated for the splits that are not done; `None` where a split has no estimate.
@@ -58,13 +62,19 @@ impl Survey {
                     self.strained.push(Strain { id: receipt.id.clone(), throttled, outage_ms });
                 }
                 self.repeated += u64::from(receipt.attempt.saturating_sub(1));
+                self.last_done = self.last_done.take().max(Some(receipt.ended.clone()));
                 return;
             }
             Status::Skipped(_) => {
                 self.skipped += 1;
                 return;
             }
-            Status::Running(_) => self.running += 1,
+            Status::Running(holder) => {
+                self.running += 1;
+                // A lock whose holder is just writing his name says no time.
+                let since = Some(holder.since.clone()).filter(|since| !since.is_empty());
+                self.oldest = self.oldest.take().into_iter().chain(since).min();
+            }
             Status::Pending => self.pending += 1,
             Status::Failed(failure) if failure.retryable => self.failed += 1,
             Status::Failed(_) => self.blocked += 1,
@@ -92,6 +102,8 @@ impl Survey {
         self.throttled += other.throttled;
         self.outage_ms += other.outage_ms;
         self.strained.extend(other.strained);
+        self.last_done = self.last_done.take().max(other.last_done);
+        self.oldest = self.oldest.take().into_iter().chain(other.oldest).min();
         self.repeated += other.repeated;
     }
 

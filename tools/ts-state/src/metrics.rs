@@ -4,7 +4,7 @@ use crate::args::Metrics;
 use cli::exposition::{Exposition, Kind, replace};
 use cli::{Run, stdout};
 use fault::{Error, Result};
-use state::{Directory, Plan, Status, Survey, seconds};
+use state::{Directory, Look, Lookout, Plan, seconds};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -12,10 +12,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// To stdout, to a file, or to a file again and again until nothing runs and nothing is left to run.
 pub fn run(args: &Metrics, directory: &Directory, plan: &Plan, run: &Run) -> Result<()> {
     let name = name(args, directory.path());
+    let mut lookout = Lookout::new(directory, plan);
     loop {
-        let picture = Picture::of(directory, plan)?;
-        let text = picture.text(&name, now());
-        let survey = &picture.survey;
+        let look = lookout.look()?;
+        let text = text(&look, &name, now());
+        let survey = &look.survey;
         run.counter("rows").set(survey.rows);
         run.counter("splits").set(survey.splits);
         match &args.output.output {
@@ -44,97 +45,67 @@ fn name(args: &Metrics, path: &Path) -> String {
     stated.or_else(own).unwrap_or_default()
 }
 
-/// What all the splits say together.
-#[derive(Default)]
-struct Picture {
-    survey: Survey,
-    /// Splits that have failed, and the newest failure, by exit code.
-    failures: BTreeMap<u8, (u64, f64)>,
-    /// When the oldest of those that run began.
-    oldest: Option<f64>,
-    /// When the newest receipt was written.
-    last_done: Option<f64>,
-}
-
-impl Picture {
-    fn of(directory: &Directory, plan: &Plan) -> Result<Picture> {
-        let mut picture = Picture::default();
-        for split in &plan.splits {
-            let status = directory.status(&split.id)?;
-            picture.survey.add(split, &status);
-            match &status {
-                Status::Running(holder) => {
-                    let since = seconds(&holder.since);
-                    picture.oldest = picture.oldest.into_iter().chain(since).reduce(f64::min);
-                }
-                Status::Done(receipt) => {
-                    let ended = seconds(&receipt.ended);
-                    picture.last_done = picture.last_done.into_iter().chain(ended).reduce(f64::max);
-                }
-                Status::Failed(failure) => {
-                    let (count, newest) = picture.failures.entry(failure.exit).or_default();
-                    *count += 1;
-                    *newest = newest.max(seconds(&failure.at).unwrap_or(0.0));
-                }
-                Status::Pending | Status::Skipped(_) => {}
-            }
-        }
-        Ok(picture)
+/// The look as text.
+fn text(look: &Look, migration: &str, now: f64) -> String {
+    let survey = &look.survey;
+    let mut out = Exposition::new(&[("migration", migration)]);
+    out.family("tsferry_splits", Kind::Gauge, "Splits of the plan by what is known of them.");
+    for (state, count) in [
+        ("pending", survey.pending),
+        ("running", survey.running),
+        ("done", survey.done),
+        ("failed", survey.failed),
+        ("blocked", survey.blocked),
+        ("skipped", survey.skipped),
+    ] {
+        out.sample("tsferry_splits", &[("state", state)], count as f64);
     }
-
-    fn text(&self, migration: &str, now: f64) -> String {
-        let survey = &self.survey;
-        let mut out = Exposition::new(&[("migration", migration)]);
-        out.family("tsferry_splits", Kind::Gauge, "Splits of the plan by what is known of them.");
-        for (state, count) in [
-            ("pending", survey.pending),
-            ("running", survey.running),
-            ("done", survey.done),
-            ("failed", survey.failed),
-            ("blocked", survey.blocked),
-            ("skipped", survey.skipped),
-        ] {
-            out.sample("tsferry_splits", &[("state", state)], count as f64);
-        }
-        for (name, help, value) in [
-            ("rows", "Rows written, of the splits that are done.", survey.rows),
-            ("rejected_rows", "Rows set aside, of the splits that are done.", survey.rejected),
-            ("dropped_rows", "Rows without a value, of the splits that are done.", survey.dropped),
-            ("throttled_requests", "Requests answered with 429 or 503, of the splits that are done.", survey.throttled),
-            ("repeated_attempts", "Attempts beyond the first, of the splits that are done.", survey.repeated),
-        ] {
-            out.one(&format!("tsferry_migration_{name}_total"), Kind::Counter, help, value as f64);
-        }
-        let help = "Time that the target was down, of the splits that are done.";
-        out.one("tsferry_migration_outage_seconds_total", Kind::Counter, help, survey.outage_ms as f64 / 1e3);
-        if let Some(left) = survey.rows_left {
-            let help = "Rows estimated for the splits that are not done.";
-            out.one("tsferry_migration_rows_left", Kind::Gauge, help, left as f64);
-        }
-        let age = self.oldest.map_or(0.0, |since| (now - since).max(0.0));
-        let help = "How long the split that began first has been running; 0 if none runs.";
-        out.one("tsferry_oldest_running_split_age_seconds", Kind::Gauge, help, age);
-        if let Some(at) = self.last_done {
-            let help = "When the newest receipt was written, since the epoch.";
-            out.one("tsferry_last_done_time_seconds", Kind::Gauge, help, at);
-        }
-        if !self.failures.is_empty() {
-            let exits: Vec<_> = self.failures.iter().map(|(exit, found)| (exit.to_string(), *found)).collect();
-            let help = "Splits whose last attempt failed, by its exit code.";
-            out.family("tsferry_failed_splits", Kind::Gauge, help);
-            for (exit, (count, _)) in &exits {
-                out.sample("tsferry_failed_splits", &[("exit", exit)], *count as f64);
-            }
-            let help = "When the newest of these failures was, since the epoch.";
-            out.family("tsferry_last_failure_time_seconds", Kind::Gauge, help);
-            for (exit, (_, at)) in &exits {
-                out.sample("tsferry_last_failure_time_seconds", &[("exit", exit)], *at);
-            }
-        }
-        let help = "When this was written, since the epoch.";
-        out.one("tsferry_migration_update_time_seconds", Kind::Gauge, help, now);
-        out.finish()
+    for (name, help, value) in [
+        ("rows", "Rows written, of the splits that are done.", survey.rows),
+        ("rejected_rows", "Rows set aside, of the splits that are done.", survey.rejected),
+        ("dropped_rows", "Rows without a value, of the splits that are done.", survey.dropped),
+        ("throttled_requests", "Requests answered with 429 or 503, of the splits that are done.", survey.throttled),
+        ("repeated_attempts", "Attempts beyond the first, of the splits that are done.", survey.repeated),
+    ] {
+        out.one(&format!("tsferry_migration_{name}_total"), Kind::Counter, help, value as f64);
     }
+    let help = "Time that the target was down, of the splits that are done.";
+    out.one("tsferry_migration_outage_seconds_total", Kind::Counter, help, survey.outage_ms as f64 / 1e3);
+    if let Some(left) = survey.rows_left {
+        let help = "Rows estimated for the splits that are not done.";
+        out.one("tsferry_migration_rows_left", Kind::Gauge, help, left as f64);
+    }
+    let since = survey.oldest.as_deref().and_then(seconds);
+    let age = since.map_or(0.0, |since| (now - since).max(0.0));
+    let help = "How long the split that began first has been running; 0 if none runs.";
+    out.one("tsferry_oldest_running_split_age_seconds", Kind::Gauge, help, age);
+    if let Some(at) = survey.last_done.as_deref().and_then(seconds) {
+        let help = "When the newest receipt was written, since the epoch.";
+        out.one("tsferry_last_done_time_seconds", Kind::Gauge, help, at);
+    }
+    // Count and newest, by exit code.
+    let mut failures: BTreeMap<u8, (u64, f64)> = BTreeMap::new();
+    for failure in &look.failures {
+        let (count, newest) = failures.entry(failure.exit).or_default();
+        *count += 1;
+        *newest = newest.max(seconds(&failure.at).unwrap_or(0.0));
+    }
+    if !failures.is_empty() {
+        let exits: Vec<_> = failures.iter().map(|(exit, found)| (exit.to_string(), *found)).collect();
+        let help = "Splits whose last attempt failed, by its exit code.";
+        out.family("tsferry_failed_splits", Kind::Gauge, help);
+        for (exit, (count, _)) in &exits {
+            out.sample("tsferry_failed_splits", &[("exit", exit)], *count as f64);
+        }
+        let help = "When the newest of these failures was, since the epoch.";
+        out.family("tsferry_last_failure_time_seconds", Kind::Gauge, help);
+        for (exit, (_, at)) in &exits {
+            out.sample("tsferry_last_failure_time_seconds", &[("exit", exit)], *at);
+        }
+    }
+    let help = "When this was written, since the epoch.";
+    out.one("tsferry_migration_update_time_seconds", Kind::Gauge, help, now);
+    out.finish()
 }
 
 fn now() -> f64 {
