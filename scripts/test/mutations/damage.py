@@ -78,6 +78,13 @@ def _(a, b):
     return [place(a, a.find(temperature=lambda text: float(f"{float(text):.6g}") != float(text)), "temperature")]
 
 
+@damage("floats widened through ten digits", "sensors", digest="--read temperature=float32")
+def _(a, b):
+    b.retype("temperature", "double")
+    b.column("temperature", lambda text: f"{single(text):.10g}")
+    return places(a, [0, 998], "temperature")
+
+
 @damage("two spellings of a float, both sides double", "sensors")
 def _(a, b):
     for table in (a, b):

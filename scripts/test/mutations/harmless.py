@@ -115,16 +115,22 @@ def _(a, b):
     b.column("c_ubig", lambda text: text + ".00")
 
 
-@harmless("floats as doubles, shortest text", "sensors", digest="--float32 temperature,humidity")
+@harmless("floats as doubles, shortest text", "sensors", digest="--read temperature=float32 --read humidity=float32")
 def _(a, b):
     b.retype("temperature", "double")
     b.retype("humidity", "double")
 
 
-@harmless("floats as doubles, widened bit by bit", "edge", digest="--float32 c_float")
+@harmless("floats as doubles, widened bit by bit", "edge", digest="--read c_float=float32")
 def _(a, b):
     b.retype("c_float", "double")
     b.column("c_float", lambda text: text if text in ("NaN", "inf", "-inf") else repr(single(text)))
+
+
+@harmless("floats widened through ten digits, told to be rounded", "sensors", options="--float32 temperature")
+def _(a, b):
+    b.retype("temperature", "double")
+    b.column("temperature", lambda text: f"{single(text):.10g}")
 
 
 @harmless("zero without its sign", "edge")

@@ -246,6 +246,19 @@ def single(value):
         return float("inf") if value > 0 else float("-inf")
 
 
+@functools.lru_cache(maxsize=None)
+def shortest(value):
+    """The double that the shortest text of an f32 is."""
+    return next(near for near in (float(f"{value:.{digits}g}") for digits in range(1, 10)) if single(near) == value)
+
+
+def beside_float(value):
+    """A double beside an f32: it is that one if it holds its value or its shortest text."""
+    near = single(value)
+    finite = near == near and abs(near) != float("inf")
+    return near if finite and value in (near, shortest(near)) else value
+
+
 def document(text):
     """A JSON text as nested tuples: objects without an order, numbers exact."""
     def plain(value):
@@ -261,13 +274,18 @@ def document(text):
 
 
 @functools.lru_cache(maxsize=None)
-def canonical(text, kind, other, float32, neg_zero, json_as):
-    """The value of a cell of a column of type `kind`, where the other side's column is of type `other`."""
+def canonical(text, kind, other, float32, rounded, neg_zero, json_as):
+    """The value of a cell of a column of type `kind`, where the other side's column is of type `other`. `rounded`: the user
+    said that the column holds f32."""
     family = kind.partition("(")[0]
     meets = {family, (other or kind).partition("(")[0]}
     if family in FLOATS or (family == "decimal" and meets & set(FLOATS)):
         value = float(text)
-        return exact(single(value) if "float" in meets and (family == "float" or float32) else value, neg_zero)
+        if rounded or family == "float":
+            value = single(value)
+        elif "float" in meets and float32:
+            value = single(value) if family == "decimal" else beside_float(value)
+        return exact(value, neg_zero)
     if family == "decimal" or (family == "string" and "decimal" in meets):
         return ("number", Fraction(text))
     if family in INTEGERS and "timestamp" in meets:
@@ -319,9 +337,8 @@ def cells_of(side, other, options):
         for name, kind, partner in fields:
             if name not in cells:
                 continue
-            if name in singles:
-                partner = "float"
-            value = canonical(cells[name], kind, partner, options.float32 != "never", options.neg_zero, options.json)
+            rules = options.float32 != "never", name in singles, options.neg_zero, options.json
+            value = canonical(cells[name], kind, partner, *rules)
             if options.numeric == "strict" and value[0] == "number":
                 value = (kind, value[1])
             found.setdefault(key, {}).setdefault(name, []).append(value)
@@ -358,7 +375,7 @@ def all_cells(side, other, options):
         series = tuple(sorted((name, cells[name]) for name in tags if cells.get(name)))
         for name, kind in fields:
             text = cells.get(name)
-            value = None if text is None else canonical(text, kind, others.get(name), True, options.neg_zero, options.json)
+            value = None if text is None else canonical(text, kind, others.get(name), True, False, options.neg_zero, options.json)
             found.append((options.measurement or measurement, series, at, name, value))
     return found
 
