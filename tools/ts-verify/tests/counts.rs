@@ -7,7 +7,7 @@ use testkit::{Outcome, Sim, Tool, shell, temp_dir, tool};
 /// Rows of two devices, one per minute over three hours; a third of `v` is NULL.
 fn data() -> String {
     let row = |i: u32| {
-        let v = if i % 3 == 0 { String::new() } else { format!("{i}.5") };
+        let v = if i.is_multiple_of(3) { String::new() } else { format!("{i}.5") };
         format!("2024-01-01T{:02}:{:02}:00.000Z,t{},{v},{i},d{}\n", i / 60, i % 60, i % 2, i % 2)
     };
     "ts|time,tb|table:redundant,v|double,n|long,device|tag\n".to_owned() + &(0..180).map(row).collect::<String>()
