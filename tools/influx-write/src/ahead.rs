@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 /// Bytes in a block, and blocks that may wait.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 512 << 10;
 const WAITING: usize = 2;
 
 /// Room in front of a block, for the begin of its first line. A longer one is put together in a longer buffer.
