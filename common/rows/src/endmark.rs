@@ -1,8 +1,11 @@
 //! The end mark of text streams: `#ts-end rows=N xxh3=HEX`, the last line, where HEX is xxh3-64 (16 hex digits) of every
 //! byte before that line. Without one a text stream that was cut at a line end looks whole.
 
+use crate::compress;
 use fault::{Error, Kind, Result};
+use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt as _;
 use xxhash_rust::xxh3::Xxh3;
 
 /// What the line begins with. No row of ours begins so: the CSV writer quotes such a text.
@@ -83,7 +86,8 @@ impl<W: Write> Write for EndMarkWriter<W> {
 /// compares the rows.
 pub struct EndMarkReader<R> {
     inner: R,
-    hash: Xxh3,
+    /// None where no mark is to come.
+    hash: Option<Xxh3>,
     /// Bytes read but not handed on: while the input lasts, at most [`LONGEST`] after each read.
     held: Vec<u8>,
     at: usize,
@@ -101,7 +105,7 @@ impl<R: Read> EndMarkReader<R> {
     pub fn new(inner: R, name: &str, required: bool) -> Self {
         EndMarkReader {
             inner,
-            hash: Xxh3::new(),
+            hash: Some(Xxh3::new()),
             held: Vec::new(),
             at: 0,
             block: Vec::new(),
@@ -117,6 +121,13 @@ impl<R: Read> EndMarkReader<R> {
     /// that was cut within its time is a good line with another time.
     pub fn with_line_ends(mut self) -> Self {
         self.line_ends = true;
+        self
+    }
+
+    /// Hashes nothing, for an input that was seen to have no mark (see [`surely_unmarked`]). A mark that is met all the same
+    /// is [`Kind::Incomplete`]: nothing says that the bytes before it are those that were meant.
+    pub fn unmarked(mut self) -> Self {
+        self.hash = None;
         self
     }
 
@@ -150,9 +161,17 @@ impl<R: Read> EndMarkReader<R> {
         let mark = if whole_line { Mark::parse(&held[start..]) } else { None };
         match mark {
             Some(mark) => {
-                self.hash.update(&held[..start]);
-                if self.hash.digest() != mark.hash {
-                    let what = "the end mark's hash disagrees with the data (something was lost or changed): run the writer again";
+                let hash = self.hash.as_mut().map(|hash| {
+                    hash.update(&held[..start]);
+                    hash.digest()
+                });
+                if hash != Some(mark.hash) {
+                    let what = match hash {
+                        Some(_) => {
+                            "the end mark's hash disagrees with the data (something was lost or changed): run the writer again"
+                        }
+                        None => "an end mark was added while it was read: read it again",
+                    };
                     return Err(Error::new(Kind::Incomplete, format!("{}: {what}", self.name)).into());
                 }
                 self.held.truncate(self.at + start);
@@ -181,8 +200,10 @@ impl<R: Read> Read for EndMarkReader<R> {
                 let n = ready.min(out.len());
                 let bytes = &self.held[self.at..self.at + n];
                 out[..n].copy_from_slice(bytes);
-                if !self.end {
-                    self.hash.update(bytes);
+                if let Some(hash) = &mut self.hash
+                    && !self.end
+                {
+                    hash.update(bytes);
                 }
                 self.at += n;
                 return Ok(n);
@@ -206,7 +227,9 @@ impl<R: Read> Read for EndMarkReader<R> {
                 if ready == 0 {
                     continue;
                 }
-                self.hash.update(&out[..ready]);
+                if let Some(hash) = &mut self.hash {
+                    hash.update(&out[..ready]);
+                }
                 return Ok(ready);
             }
             self.block.resize(4096, 0);
@@ -218,6 +241,22 @@ impl<R: Read> Read for EndMarkReader<R> {
             self.held.extend_from_slice(&self.block[..n]);
         }
     }
+}
+
+/// Whether this is a text, not compressed, in whose last bytes no end mark stands now. A look at both its ends; false where
+/// that fails.
+pub fn surely_unmarked(file: &File) -> bool {
+    let look = || -> io::Result<bool> {
+        let size = file.metadata()?.len();
+        let mut head = [0; 4];
+        let head = head.get_mut(..size.min(4) as usize).unwrap_or_default();
+        file.read_exact_at(head, 0)?;
+        let mut tail = [0; LONGEST];
+        let tail = tail.get_mut(..size.min(LONGEST as u64) as usize).unwrap_or_default();
+        file.read_exact_at(tail, size - tail.len() as u64)?;
+        Ok(compress::magic(head).is_none() && memchr::memmem::find(tail, PREFIX).is_none())
+    };
+    look().unwrap_or(false)
 }
 
 fn read(reader: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -259,6 +298,28 @@ mod tests {
                 n => out.extend_from_slice(&buffer[..n]),
             }
         }
+    }
+
+    /// What has no mark is not hashed; what has one, or may have one, is.
+    #[test]
+    fn a_look_at_the_end_saves_the_hash_and_no_mark_is_missed() {
+        let unmarked = |bytes: &[u8]| {
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(bytes).unwrap();
+            surely_unmarked(&file)
+        };
+        for plain in [&b""[..], b"m f=1 1\n", &b"m f=1 1\n".repeat(1000), b"\n"] {
+            assert!(unmarked(plain));
+            assert!(!unmarked(&marked(plain, 1)) && !unmarked(&marked(plain, u64::MAX)));
+        }
+        assert!(!unmarked(b"\x1f\x8b compressed") && !unmarked(b"\x28\xb5\x2f\xfd"));
+        let mut text = Vec::new();
+        let data = b"m f=1 1\n".repeat(1000);
+        EndMarkReader::new(&data[..], "x", false).unmarked().read_to_end(&mut text).unwrap();
+        assert_eq!(text, data);
+        let grown = marked(&data, 1000);
+        let error = EndMarkReader::new(&grown[..], "x", false).unmarked().read_to_end(&mut text).unwrap_err();
+        assert_eq!(Error::io("x", error).kind(), Kind::Incomplete);
     }
 
     proptest! {

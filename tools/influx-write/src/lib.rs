@@ -80,11 +80,11 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let shared = Shared::new(run, Rejects::create(&args.rejects, run)?);
     let input = cli::input::open(&args.input, run)?;
     let mut encoded = source::open(input, &args, &plan, &shared, run)?;
-    let (encoder, end_mark) = (encoded.take_encoder(), encoded.marked);
+    let (encoder, mark) = (encoded.take_encoder(), encoded.mark);
     let lines = Lines::open(&encoded.name, encoded.reader, args.precision)?;
     let mut into =
         Target { pool: open(&args, &plan, lines.unit, &shared, run)?, shared: Arc::clone(&shared), run: run.clone() };
-    let read = lines.read(&args, &plan, end_mark, &mut into);
+    let read = lines.read(&args, &plan, mark, &mut into);
     // The lines of rows end cleanly when the encoder fails: it has the say.
     let read = match &read {
         Ok(_) => source::outcome(encoder).and(read),

@@ -3,6 +3,7 @@
 use crate::ahead::Ahead;
 use crate::ahead::Chunk;
 use crate::args::{Args, Plan};
+use crate::source::Mark;
 use fault::{Context as _, Error, Result};
 use lp::known::hash;
 use lp::{BadLine, Checker, RawLine};
@@ -45,12 +46,13 @@ impl<R: Read + Send + 'static> Lines<R> {
         Ok(Lines { name: name.to_owned(), reader: io::Cursor::new(head).chain(reader), unit })
     }
 
-    /// Reads all of it. Gives the number of lines that are data. `end_mark`: it must be there; a missing or wrong one is
+    /// Reads all of it. Gives the number of lines that are data. A required mark that is missing, or a wrong one, is
     /// exit 9, after every line before it has been handed on.
-    pub fn read(self, args: &Args, plan: &Plan, end_mark: bool, into: &mut impl Into) -> Result<u64> {
+    pub fn read(self, args: &Args, plan: &Plan, mark: Mark, into: &mut impl Into) -> Result<u64> {
         let Lines { name, reader, unit } = self;
         let limits = lp::Limits::default();
-        let marked = EndMarkReader::new(reader, &name, end_mark).with_line_ends();
+        let marked = EndMarkReader::new(reader, &name, mark == Mark::Required).with_line_ends();
+        let marked = if mark == Mark::None { marked.unmarked() } else { marked };
         let mut ahead = Ahead::start(marked, plan.dialect, limits.line)?;
         let mut checker = Checker::new(plan.dialect).precision(lp_precision(unit)).limits(limits);
         if args.allow_missing_time {

@@ -21,9 +21,20 @@ use std::thread::JoinHandle;
 pub struct Encoded {
     pub name: String,
     pub reader: Box<dyn Read + Send>,
-    /// The end mark stands in the line protocol itself (else the row reader has seen to it).
-    pub marked: bool,
+    /// The end mark of the line protocol itself.
+    pub mark: Mark,
     encoder: Option<JoinHandle<Result<()>>>,
+}
+
+/// What is known of the end mark before reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It was asked for.
+    Required,
+    /// Checked if it is there.
+    Possible,
+    /// There is none: the end of the file was looked at, or the row reader has seen to it.
+    None,
 }
 
 /// Opens the input; finds its format by flag, extension, magic bytes; without any of these it is line protocol.
@@ -42,8 +53,13 @@ pub fn open(input: Input, args: &Args, plan: &Plan, shared: &Arc<Shared>, run: &
         }
     };
     if format == Format::Lp {
+        let mark = match &source.file {
+            _ if args.end_mark.end_mark => Mark::Required,
+            Some(file) if rows::endmark::surely_unmarked(file) => Mark::None,
+            _ => Mark::Possible,
+        };
         let (_, reader) = rows::format::plain(source)?;
-        return Ok(Encoded { name, reader, marked: args.end_mark.end_mark, encoder: None });
+        return Ok(Encoded { name, reader, mark, encoder: None });
     }
     let bad = Arc::clone(shared);
     let options = ReadOptions {
@@ -62,7 +78,7 @@ pub fn open(input: Input, args: &Args, plan: &Plan, shared: &Arc<Shared>, run: &
     let (run, shared) = (run.clone(), Arc::clone(shared));
     let work = move || rows_to_lines(source, options, encode, writer, shared, &run);
     let encoder = std::thread::Builder::new().name("encode".into()).spawn(work).map_err(failed)?;
-    Ok(Encoded { name, reader: Box::new(reader), marked: false, encoder: Some(encoder) })
+    Ok(Encoded { name, reader: Box::new(reader), mark: Mark::None, encoder: Some(encoder) })
 }
 
 impl Encoded {

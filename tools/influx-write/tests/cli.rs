@@ -253,6 +253,16 @@ fn an_end_mark_is_checked_whether_asked_for_or_not() {
     write(&sim).stdin(marked.replace("v=3i", "v=4i")).run().code(9);
     let fewer = write(&sim).stdin(marked.replace("rows=10", "rows=11")).run().code(9);
     assert_eq!(fewer.number("rows"), 10, "what was written is said: {}", fewer.stderr);
+    // In a file too, where the mark is looked for before the lines are read.
+    let directory = temp_dir();
+    for (name, text, code) in
+        [("good", marked.clone(), 0), ("bad", marked.replace("v=3i", "v=4i"), 9), ("none", data.clone(), 0)]
+    {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        write(&sim).arg(&path).run().code(code);
+        write(&sim).arg("--end-mark").arg(&path).run().code(if name == "none" { 9 } else { code });
+    }
     // What is cut off in the middle of a line must not be written as a line.
     let sim = self::sim(&[]);
     write(&sim).arg("--end-mark").stdin(&data[..data.len() - 8]).run().code(9);
