@@ -74,6 +74,11 @@ impl Directory {
         Plan::read(&self.root.join("plan.tsv"))
     }
 
+    /// One split of the plan.
+    pub fn split(&self, id: &str) -> Result<Option<Split>> {
+        Plan::read_split(&self.root.join("plan.tsv"), id)
+    }
+
     /// The directory itself.
     pub fn path(&self) -> &Path {
         &self.root

@@ -67,8 +67,22 @@ impl Plan {
         Plan::parse(&text, &name)
     }
 
+    /// Reads one split of a plan's file: of the others' lines no more is looked at than where they end, so that a runner of
+    /// one split costs little where the plan is long.
+    pub fn read_split(path: &Path, id: &str) -> Result<Option<Split>> {
+        let name = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Error::io(format!("cannot read the plan {name}"), error))?;
+        let this = |line: &str| line.strip_prefix(id).is_some_and(|rest| rest.starts_with('\t'));
+        Ok(Plan::parse_lines(&text, &name, &this)?.splits.pop())
+    }
+
     /// Reads a plan's text; `name` stands in messages.
     pub fn parse(text: &str, name: &str) -> Result<Plan> {
+        Plan::parse_lines(text, name, &|_| true)
+    }
+
+    fn parse_lines(text: &str, name: &str, wanted: &dyn Fn(&str) -> bool) -> Result<Plan> {
         let bad = |line: usize, what: &str| Error::malformed(format!("{name}:{line}: {what}"));
         let mut lines = text.lines().enumerate().map(|(at, line)| (at + 1, line));
         let first = lines.next().and_then(|(_, line)| line.strip_prefix(MAGIC));
@@ -88,7 +102,7 @@ impl Plan {
             Some((_, line)) if line.split('\t').eq(COLUMNS) => {}
             _ => return Err(bad(2, &format!("the columns are not {}", COLUMNS.join(", ")))),
         }
-        for (number, line) in lines {
+        for (number, line) in lines.filter(|(_, line)| wanted(line)) {
             let cells: Vec<String> = line.split('\t').map(unescape).collect();
             let [id, table, predicate, from, to, est_rows] = cells.as_slice() else {
                 return Err(bad(number, &format!("{} cells where {} are expected", cells.len(), COLUMNS.len())));
@@ -209,6 +223,31 @@ mod tests {
             let error = Plan::parse(&broken, "plan.tsv").unwrap_err().to_string();
             assert!(error.contains("plan.tsv") && error.contains(says), "{error}");
         }
+    }
+
+    #[test]
+    fn one_split_is_read_without_the_others() {
+        let folder = testkit::temp_dir();
+        let path = folder.path().join("plan.tsv");
+        let plan = Plan { options: "x".into(), source: "s".into(), splits: vec![split("a", "p\tq"), split("b", "")] };
+        let id = |table: &str, predicate: &str| split(table, predicate).id;
+        let read = |text: &str, id: &str| {
+            std::fs::write(&path, text).unwrap();
+            Plan::read_split(&path, id).map_err(|error| error.to_string())
+        };
+        let text = plan.print();
+        assert_eq!(read(&text, &id("a", "p\tq")).unwrap().as_ref(), plan.splits.first());
+        assert_eq!(read(&text, &id("b", "")).unwrap().as_ref(), plan.splits.last());
+        // Neither a part of an id, nor what stands elsewhere in a line.
+        for other in ["", "a", "id", &id("a", "p\tq")[..8]] {
+            assert_eq!(read(&text, other).unwrap(), None, "{other}");
+        }
+        // A plan that is cut or mixed up has no splits; nor is the one line believed where it stands twice.
+        assert!(read(text.trim_end(), &id("a", "p\tq")).unwrap_err().contains("was cut"));
+        assert!(read(&text.replace("#ts-plan 1", "#ts-plan 2"), &id("b", "")).unwrap_err().contains("not a plan"));
+        let twice = text.replace(&id("b", ""), &id("a", "p\tq"));
+        assert!(read(&twice, &id("a", "p\tq")).unwrap_err().contains("twice"));
+        assert!(read(&text.replace("\t5\n", "\tmany\n"), &id("b", "")).unwrap_err().contains("plan.tsv:4: est_rows"));
     }
 
     proptest! {

@@ -40,8 +40,7 @@ when ts-run is killed, the stages end too.",
 /// Runs the split.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let directory = Directory::open(&args.dir)?;
-    let plan = directory.plan()?;
-    let Some(split) = plan.find(&args.id) else {
+    let Some(split) = directory.split(&args.id)? else {
         return Err(Error::usage(format!("no split {} in {}/plan.tsv", args.id, args.dir.display())));
     };
     let script = pipeline::script(args.pipeline.as_ref(), directory.path())?;
@@ -72,7 +71,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
             format!("split {} is skipped: {reason}: ts-state retry {} takes that back", split.id, split.id),
         ));
     }
-    Work { args: &args, run, directory: &directory, split, script: &script }.attempts(before)
+    Work { args: &args, run, directory: &directory, split: &split, script: &script }.attempts(before)
 }
 
 struct Work<'a> {
