@@ -39,6 +39,8 @@ def write(path, text):
 
 def main(data, cases, wanted=""):
     tables = {"notes": notes()}
+    if not any(wanted in kind.name for kind in KINDS):
+        sys.exit(f"no kind has '{wanted}' in its name")
     for number, kind in enumerate(KINDS):
         if wanted not in kind.name:
             continue
