@@ -27,6 +27,7 @@ pub mod header;
 pub mod instant;
 mod ipc_read;
 mod ipc_write;
+mod json_cells;
 pub mod json_csv;
 pub mod line_protocol;
 mod lines;
@@ -52,6 +53,7 @@ pub mod spool;
 mod text_out;
 pub mod time;
 pub mod types;
+mod window;
 
 pub use arrow_array::RecordBatch;
 pub use arrow_schema::{Schema, SchemaRef};

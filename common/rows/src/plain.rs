@@ -41,18 +41,6 @@ pub(crate) fn plain(chunk: &Sixteen, len: usize) -> Option<Plain> {
     judge(chunk, digits, points, first(len), len)
 }
 
-/// The same for a number that ends wherever it ends, within less than sixteen bytes; with its length.
-#[inline(always)]
-pub(crate) fn plain_start(chunk: &Sixteen) -> Option<(Plain, usize)> {
-    let (digits, points) = digits_and_points(chunk);
-    let sign = u32::from(chunk[0] == b'-');
-    let len = (!(digits | points | sign)).trailing_zeros() as usize;
-    if len >= 16 {
-        return None;
-    }
-    Some((judge(chunk, digits, points, first(len), len)?, len))
-}
-
 /// As [`plain`], for up to 32 bytes.
 #[inline(always)]
 pub(crate) fn long_plain(head: &Sixteen, tail: &Sixteen, len: usize) -> Option<Plain> {
@@ -192,7 +180,6 @@ mod tests {
         let found = long_look(text)?;
         if text.len() <= 16 {
             assert_eq!(plain(&found.1, text.len()), Some(found.0));
-            assert_eq!(plain_start(&found.1), Some((found.0, text.len())).filter(|_| text.len() < 16));
             let digits = integer(&found.1, text.len());
             assert_eq!(digits.is_some(), text.parse::<i64>().is_ok_and(|n| n.to_string() == text), "{text}");
         }

@@ -6,6 +6,7 @@
 use crate::build::{Builder, Cell};
 use crate::types::Type;
 use fault::{Error, Kind, Result};
+use rows::json_csv::SLACK;
 use serde_json::Value;
 use std::io::Read;
 
@@ -60,7 +61,7 @@ impl<R: Read> Body<R> {
     pub fn open(input: R) -> Result<Body<R>> {
         let mut body = Body {
             input,
-            buffer: vec![0; BLOCK],
+            buffer: vec![0; BLOCK + SLACK],
             at: 0,
             end: 0,
             scratch: Vec::new(),
@@ -93,25 +94,27 @@ impl<R: Read> Body<R> {
         self.buffer.get(self.at..self.end).unwrap_or_default()
     }
 
-    /// Hands what rows that are in the buffer begin with, behind their brackets, to `row`, which gives the bytes up to
-    /// behind the other bracket; until it gives none, or it was `most` rows, or another `bytes` bytes were used. Gives
+    /// Hands what rows that are in the buffer begin with, behind their brackets, to `row`: so many bytes, with [`SLACK`]
+    /// others behind them. It gives the bytes up to behind the other bracket; until it gives none, or it was `most` rows, or another `bytes` bytes were used. Gives
     /// the numbers of rows and of bytes; whatever comes then is for [`Body::next_row`].
     pub(crate) fn scan(
         &mut self,
         most: usize,
         bytes: usize,
-        mut row: impl FnMut(&[u8], &mut Vec<u8>) -> Option<usize>,
+        mut row: impl FnMut(&[u8], usize, &mut Vec<u8>) -> Option<usize>,
     ) -> (usize, usize) {
         let (mut at, mut rows) = (0, 0);
         if self.in_rows {
-            let unused = self.buffer.get(self.at..self.end).unwrap_or_default();
+            let all = self.buffer.get(self.at..).unwrap_or_default();
+            let len = self.end - self.at;
             while rows < most && at < bytes {
-                let start = match unused.get(at..) {
+                let start = match all.get(at..len) {
                     Some([b',', b'[', ..]) => at + 2,
                     Some([b'[', ..]) => at + 1,
                     _ => break,
                 };
-                let Some(taken) = row(unused.get(start..).unwrap_or_default(), &mut self.scratch) else { break };
+                let json = all.get(start..).unwrap_or_default();
+                let Some(taken) = row(json, len - start, &mut self.scratch) else { break };
                 at = start + taken;
                 rows += 1;
             }
@@ -229,12 +232,13 @@ impl<R: Read> Body<R> {
             self.end -= self.at;
             self.at = 0;
         }
-        if self.buffer.len() < self.end + BLOCK / 4 {
+        if self.buffer.len() < self.end + BLOCK / 4 + SLACK {
             // A row larger than the buffer.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
+        let room = self.end..self.buffer.len() - SLACK;
         let read = loop {
-            match self.input.read(self.buffer.get_mut(self.end..).unwrap_or_default()) {
+            match self.input.read(self.buffer.get_mut(room.clone()).unwrap_or_default()) {
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 other => break other,
             }

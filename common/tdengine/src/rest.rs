@@ -192,7 +192,7 @@ impl<R: Read> Stream<R> {
         }
         while text.batch.rows < BATCH_ROWS && text.batch.bytes < BATCH_BYTES {
             let (most, most_bytes) = (BATCH_ROWS - text.batch.rows, BATCH_BYTES - text.batch.bytes);
-            let (rows, bytes) = body.scan(most, most_bytes, |json, _| text.scan(json));
+            let (rows, bytes) = body.scan(most, most_bytes, |json, len, _| text.scan(json, len));
             text.batch.rows += rows;
             text.batch.bytes += bytes;
             if text.is_full() && text.written().0 > 0 {
@@ -234,8 +234,8 @@ impl<R: Read> Stream<R> {
         }
         while len < BATCH_ROWS && bytes < BATCH_BYTES {
             let mut whole = len;
-            let (_, used) = body.scan(BATCH_ROWS - len, BATCH_BYTES - bytes, |json, scratch| {
-                let taken = scan_row(json, builders, scratch);
+            let (_, used) = body.scan(BATCH_ROWS - len, BATCH_BYTES - bytes, |json, len, scratch| {
+                let taken = json.get(..len).and_then(|json| scan_row(json, builders, scratch));
                 match taken {
                     Some(_) => whole += 1,
                     None => builders.iter_mut().for_each(|builder| builder.truncate(whole)),

@@ -130,11 +130,11 @@ impl TextRows {
         self.giant || self.copier.is_full()
     }
 
-    /// Adds the row that `json` begins with, behind its bracket; gives the bytes up to behind the other bracket. `None`:
-    /// it is not there as a whole, not spelled as usual, or there is no room.
-    pub(crate) fn scan(&mut self, json: &[u8]) -> Option<usize> {
+    /// Adds the row that the first `len` bytes of `json` (with [`json_csv::SLACK`] more) begin with, behind its bracket;
+    /// gives the bytes up to behind the other bracket. `None`: it is not there as a whole, not spelled as usual, or there is no room.
+    pub(crate) fn scan(&mut self, json: &[u8], len: usize) -> Option<usize> {
         let TextRows { copier, columns, json: kinds, scratch, .. } = self;
-        copier.row(json, |index, json, out| {
+        copier.row(json, len, |index, json, out| {
             let (cell, taken) = json::careful(json, *kinds.get(index)?, scratch)?;
             columns.get_mut(index)?.append(cell, out).ok()?;
             Some(taken)

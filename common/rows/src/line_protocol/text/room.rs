@@ -1,26 +1,12 @@
-//! Windows on the buffers of the fast path: a row of the input and its line in the output, in arrays of fixed size.
-//!
-//! A position is cut to the first half of its window before each access. So the compiler knows that sixteen bytes from there
-//! are within, and checks nothing; and a line that would be too long overwrites itself, is recognized by its last
-//! position, and is not kept. Nothing here can be out of bounds.
+//! The buffers of the fast path: a row of the input and its line in the output, through windows ([`crate::window`]).
 
 use crate::bytes16::Sixteen;
 use crate::lines::SLACK;
-
-/// Bytes of a window: twice what is used of it.
-const SIZE: usize = 1 << 16;
-
-/// The last position of a window, and so the length of the longest row and the longest line that go this way.
-pub(super) const MOST: usize = SIZE / 2 - 1;
-
-/// A position behind every window: no line.
-pub(super) const NO: usize = usize::MAX;
+use crate::window::{self, SIZE};
+pub(super) use crate::window::{MOST, NO, Window};
 
 /// What is behind the input's last byte has room for a window that begins there.
 const _: () = assert!(SLACK >= SIZE);
-
-/// A row of the input or a line of the output, and something behind it.
-pub(super) type Window = [u8; SIZE];
 
 /// Where a row and its line are.
 pub(super) struct Desk<'a> {
@@ -36,7 +22,7 @@ impl Desk<'_> {
     /// Sixteen bytes of the input.
     #[inline(always)]
     pub fn load(&self, at: usize) -> Sixteen {
-        load(self.input, at)
+        window::load(self.input, at)
     }
 
     /// Bytes of the input.
@@ -48,8 +34,7 @@ impl Desk<'_> {
     /// Stores sixteen bytes of which the first `len` count; gives where they end.
     #[inline(always)]
     pub fn sixteen(&mut self, at: usize, chunk: &Sixteen, len: usize) -> usize {
-        let from = at & MOST;
-        self.out[from..from + 16].copy_from_slice(chunk);
+        window::store(self.out, at, chunk);
         at + len
     }
 
@@ -63,13 +48,7 @@ impl Desk<'_> {
     /// Stores bytes of any length.
     #[inline]
     pub fn put(&mut self, at: usize, bytes: &[u8]) -> usize {
-        match self.out.get_mut(at..).and_then(|room| room.get_mut(..bytes.len())) {
-            Some(room) => {
-                room.copy_from_slice(bytes);
-                at + bytes.len()
-            }
-            None => NO,
-        }
+        window::put(self.out, at, bytes)
     }
 
     /// Copies `len` bytes of the input, of which the first sixteen are loaded.
@@ -84,15 +63,6 @@ impl Desk<'_> {
         }
         end
     }
-}
-
-/// Sixteen bytes of a window.
-#[inline(always)]
-pub(super) fn load(window: &Window, at: usize) -> Sixteen {
-    let from = at & MOST;
-    let mut chunk = [0; 16];
-    chunk.copy_from_slice(&window[from..from + 16]);
-    chunk
 }
 
 /// The lines of a block.
