@@ -141,8 +141,44 @@ pub fn super_tables(client: &mut Client, database: &str) -> Result<Vec<String>> 
     let (names, rows) = named(client, &sql)?;
     let column = column_of(&names, column, &sql)?;
     let mut found: Vec<String> = rows.iter().filter_map(|row| text(row, column)).collect();
+    let conditions = [format!("db_name = {}", string(database))];
+    whole_list(client, "super tables", found.len(), "ins_stables", &conditions)?;
     found.sort();
     Ok(found)
+}
+
+/// REST cuts lists in silence, and what is not in a list is not read: the list must have as many entries as the server
+/// counts (3.x; 2.x has nothing to count with, and no limit below 10,240).
+fn whole_list(client: &mut Client, what: &str, listed: usize, of: &str, conditions: &[String]) -> Result<()> {
+    if !client.cuts_results() || client.version().major() == 2 {
+        return Ok(());
+    }
+    let counted = count(client, &format!("information_schema.{of}"), &filter(conditions.iter().cloned()))?;
+    checked(what, listed as u64, counted)
+}
+
+fn checked(what: &str, listed: u64, counted: u64) -> Result<()> {
+    if listed >= counted {
+        return Ok(());
+    }
+    let text = format!(
+        "the server lists {listed} {what} and counts {counted}: REST cut the list in silence (its row limit): use WebSocket (tdengine://)"
+    );
+    Err(Failure::protocol(text, net::Side::Source))
+}
+
+/// How many sub-tables a super table has.
+pub fn count_children(client: &mut Client, database: &str, stable: &str) -> Result<u64> {
+    if client.version().major() > 2 {
+        let conditions = [format!("db_name = {}", string(database)), format!("stable_name = {}", string(stable))];
+        return count(client, "information_schema.ins_tables", &filter(conditions));
+    }
+    let sql = format!("SHOW {}.STABLES", name(database)?);
+    let (names, rows) = named(client, &sql)?;
+    let (name, tables) = (column_of(&names, "name", &sql)?, column_of(&names, "tables", &sql)?);
+    let row = rows.iter().find(|row| text(row, name).as_deref() == Some(stable));
+    let count = row.and_then(|row| row.get(tables)).and_then(Value::as_i64);
+    Ok(count.and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
 }
 
 /// Tables that are no super tables: name and, for sub-tables, the super table. `children` asks for sub-tables as well,
@@ -169,16 +205,21 @@ pub fn tables(
     if !children {
         conditions.push("`type` = 'NORMAL_TABLE'".to_owned());
     }
-    let sql =
-        format!("SELECT table_name, stable_name, `type` FROM information_schema.ins_tables{}", filter(conditions));
+    let sql = format!(
+        "SELECT table_name, stable_name, `type` FROM information_schema.ins_tables{}",
+        filter(conditions.iter().cloned())
+    );
+    let mut listed = 0;
     client.each(&sql, |row| {
+        listed += 1;
         // Virtual tables (3.3.6) hold no data of their own.
         let is_virtual = text(row, 2).is_some_and(|kind| kind.starts_with("VIRTUAL"));
         if let Some(table) = text(row, 0).filter(|_| !is_virtual) {
             each(table, text(row, 1).filter(|name| !name.is_empty()));
         }
         Ok(())
-    })
+    })?;
+    whole_list(client, "tables", listed, "ins_tables", &conditions)
 }
 
 /// What `wanted` is, if it is there at all.
@@ -235,23 +276,48 @@ pub fn describe(client: &mut Client, database: &str, wanted: &str) -> Result<Sha
     Ok(Shape { time, key, columns, tags })
 }
 
-/// Every sub-table with the values of these tags: `[name, tag…]`. No data is scanned.
+/// Every sub-table with the values of these tags: `[name, tag…]`. No data is scanned. Over REST their number is compared
+/// with what the server counts.
 pub fn each_child(
     client: &mut Client,
     database: &str,
     stable: &str,
     tags: &[&str],
     condition: Option<&str>,
-    row: impl FnMut(&[Value]) -> fault::Result<()>,
+    mut row: impl FnMut(&[Value]) -> fault::Result<()>,
+) -> Result<()> {
+    children(client, database, stable, tags, condition, &mut row)
+}
+
+fn children(
+    client: &mut Client,
+    database: &str,
+    stable: &str,
+    tags: &[&str],
+    condition: Option<&str>,
+    row: &mut dyn FnMut(&[Value]) -> fault::Result<()>,
 ) -> Result<()> {
     let mut items = vec!["tbname".to_owned()];
     for tag in tags {
         items.push(name(tag)?);
     }
     let select = if client.version().major() == 2 { "SELECT" } else { "SELECT TAGS" };
-    let condition = filter(condition.map(|text| format!("({text})")));
-    let sql = format!("{select} {} FROM {}{condition}", items.join(", "), table(database, stable)?);
-    client.each(&sql, row)
+    let chosen = filter(condition.map(|text| format!("({text})")));
+    let sql = format!("{select} {} FROM {}{chosen}", items.join(", "), table(database, stable)?);
+    let mut listed = 0;
+    client.each(&sql, |values| {
+        listed += 1;
+        row(values)
+    })?;
+    if !client.cuts_results() {
+        return Ok(());
+    }
+    let counted = count_children(client, database, stable)?;
+    if listed < counted && condition.is_some() {
+        // Some are left out on purpose. Where all of them fit into a reply, these do.
+        return children(client, database, stable, &[], None, &mut |_| Ok(()));
+    }
+    checked(&format!("sub-tables of {stable}"), listed, counted)
 }
 
 /// Rows and range of `from` (a quoted table) under a condition that [`filter`] made.

@@ -132,6 +132,11 @@ impl Client {
         }
     }
 
+    /// Does the server cut results in silence? REST does, at its row limit.
+    pub fn cuts_results(&self) -> bool {
+        matches!(self.inner, Inner::Rest(_))
+    }
+
     /// Starts a statement. `unit`: the unit of its times where it is known (REST prints times as text); WebSocket
     /// replies state it.
     pub fn query(&mut self, sql: &str, unit: Option<Unit>) -> Result<Results<'_>> {

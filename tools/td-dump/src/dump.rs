@@ -1,11 +1,13 @@
 //! The dump itself: workers read parts, this thread writes.
 
 use crate::args::Args;
+use crate::identity::Identity;
 use crate::layout::Layout;
 use crate::piece::Piece;
 use crate::plan::{Part, Plan};
 use crate::read::{PartReader, Reading};
 use crate::session::Connector;
+use crate::target::Target;
 use arrow_array::RecordBatch;
 use cli::Run;
 use cli::output::Output;
@@ -19,6 +21,8 @@ use std::sync::{Mutex, PoisonError};
 pub struct Work {
     pub plan: Plan,
     pub layout: Layout,
+    pub target: Target,
+    pub identity: Identity,
 }
 
 /// An output that rows are written to, up to a limit.

@@ -1,6 +1,5 @@
 //! The columns of the output: time, sub-table name, tags, fields, each with its role.
 
-use crate::session::Session;
 use crate::target::Target;
 use arrow_array::types::Int32Type;
 use arrow_array::{ArrayRef, DictionaryArray, Int32Array, RecordBatch, StringArray, new_null_array};
@@ -8,12 +7,10 @@ use arrow_schema::{Field, Schema, SchemaRef};
 use fault::{Error, Kind, Result};
 use rows::role::{self, Role};
 use rows::time::Unit;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
+use tdengine::sql;
 use tdengine::text_rows::TextRows;
 use tdengine::types::{Column, Rows, dictionary_type};
-use tdengine::value::Value;
-use tdengine::{catalog, sql};
 
 /// How rows of one table become batches.
 #[derive(Clone, Debug)]
@@ -223,41 +220,4 @@ impl Layout {
 
 fn bug(error: arrow_schema::ArrowError) -> Error {
     Error::caused(Kind::Bug, "cannot build a column", error)
-}
-
-/// Does dropping the sub-table's name merge no two series? Keeps 8 bytes per sub-table. Equal hashes of different tags
-/// only make the name needed: the safe side. NULL and the empty text count as equal, as they are in line protocol.
-pub fn is_redundant(session: &mut Session, target: &Target) -> Result<bool> {
-    if !target.is_super() {
-        return Ok(true);
-    }
-    let tags = target.tag_names();
-    let mut hashes: Vec<u64> = session.repeat(|client| {
-        let mut hashes = Vec::new();
-        catalog::each_child(client, &target.database, &target.table, &tags, None, |row| {
-            let mut hasher = DefaultHasher::new();
-            for value in row.iter().skip(1) {
-                hash(value, &mut hasher);
-            }
-            hashes.push(hasher.finish());
-            Ok(())
-        })?;
-        Ok(hashes)
-    })?;
-    let all = hashes.len();
-    hashes.sort_unstable();
-    hashes.dedup();
-    Ok(hashes.len() == all)
-}
-
-fn hash(value: &Value, hasher: &mut DefaultHasher) {
-    match value {
-        Value::Null => 0u8.hash(hasher),
-        Value::Text(text) if text.is_empty() => 0u8.hash(hasher),
-        Value::Bool(value) => (1u8, value).hash(hasher),
-        Value::Int(value) => (2u8, value).hash(hasher),
-        Value::Float(value) => (3u8, value.to_bits()).hash(hasher),
-        Value::Text(text) => (4u8, text).hash(hasher),
-        Value::Bytes(bytes) => (5u8, bytes).hash(hasher),
-    }
 }

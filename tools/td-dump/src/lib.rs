@@ -3,6 +3,7 @@
 mod args;
 mod dump;
 mod groups;
+mod identity;
 mod inspect;
 mod layout;
 mod piece;
@@ -19,6 +20,7 @@ use cli::output::Output;
 use cli::{Run, Tool};
 use dump::{Sink, Work};
 use fault::{Error, Kind, Result};
+use identity::Identity;
 use layout::Layout;
 use plan::Plan;
 use rows::format::Format;
@@ -103,11 +105,16 @@ fn works(
     let source = connector.config.name();
     let mut works = Vec::with_capacity(prepared.len());
     for (target, plan) in prepared {
-        let redundant = layout::is_redundant(session, &target)?;
-        let layout = Layout::of_table(&target, redundant, measurement, &args.as_binary, &source)?;
-        works.push(Work { plan, layout });
+        let identity = Identity::of(session, &target)?;
+        let layout = Layout::of_table(&target, identity.redundant, measurement, &args.as_binary, &source)?;
+        works.push(Work { plan, layout, target, identity });
     }
     Ok(works)
+}
+
+/// What the headers say of the tables holds after the last row, too.
+fn unchanged(session: &mut Session, works: &[Work]) -> Result<()> {
+    works.iter().try_for_each(|work| work.identity.must_hold(session, &work.target))
 }
 
 /// Everything into one stream. Several tables must agree in their columns; each row then carries its table's name.
@@ -125,7 +132,10 @@ fn one_output(output: Output, session: &mut Session, args: &Args, connector: &Co
     }
     let options = args.write_options(args.output.output.as_deref());
     let mut sink = Sink::create(output, schema, options, args.limit, &connector.run)?;
-    dump::dump(&works, &mut sink, args, connector)?;
+    // The readers have connections of their own, which are given up when they end.
+    session.drop_client();
+    dump::dump(&works, &mut sink, args, &connector.renewed())?;
+    unchanged(session, &works)?;
     sink.finish()
 }
 
@@ -152,6 +162,7 @@ fn directory(session: &mut Session, args: &Args, connector: &Connector) -> Resul
         )?;
         // Each file's readers are abandoned on their own.
         dump::dump(&works, &mut sink, args, &connector.renewed())?;
+        unchanged(session, &works)?;
         sink.finish()?;
     }
     Ok(())

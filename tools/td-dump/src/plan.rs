@@ -192,32 +192,42 @@ fn width_in(width: Duration, unit: Unit) -> Result<i64> {
     }
 }
 
+/// How often a list of sub-tables is asked for that has fewer rows than all of them together.
+const LISTS: usize = 4;
+
 /// The sub-tables that have rows, by name. They must hold all `rows` rows of the table: a list that the server cut (REST
-/// does so in silence) would lose whole sub-tables.
+/// does so in silence) would lose whole sub-tables. Where they do not, rows may have expired between the two counts, or
+/// arrived: then both are made again.
 fn with_rows(
     session: &mut Session,
     from: &str,
     time: &str,
     condition: &str,
     unit: Unit,
-    rows: u64,
+    mut rows: u64,
 ) -> Result<Vec<(String, Extent)>> {
-    let mut tables = session.repeat(|client| {
-        let mut tables = Vec::new();
-        catalog::extents(client, from, time, condition, unit, |name, extent| tables.push((name, extent)))?;
-        Ok(tables)
-    })?;
-    let found: u64 = tables.iter().map(|(_, extent)| extent.rows).sum();
-    if found < rows {
-        return Err(Error::new(
-            Kind::Source,
-            format!(
-                "{from}: the sub-tables that the server lists have {found} rows, all together have {rows}: the list was cut, or rows were deleted"
-            ),
-        ));
+    let mut found = 0;
+    for _ in 0..LISTS {
+        let mut tables = session.repeat(|client| {
+            let mut tables = Vec::new();
+            catalog::extents(client, from, time, condition, unit, |name, extent| tables.push((name, extent)))?;
+            Ok(tables)
+        })?;
+        found = tables.iter().map(|(_, extent)| extent.rows).sum();
+        if found < rows {
+            rows = session.repeat(|client| catalog::count(client, from, condition))?;
+        }
+        if found >= rows {
+            tables.sort_by(|a, b| a.0.cmp(&b.0));
+            return Ok(tables);
+        }
     }
-    tables.sort_by(|a, b| a.0.cmp(&b.0));
-    Ok(tables)
+    Err(Error::new(
+        Kind::Source,
+        format!(
+            "{from}: the sub-tables that the server lists have {found} rows, all together have {rows}: the list was cut, or rows arrive faster than they are counted"
+        ),
+    ))
 }
 
 fn children(session: &mut Session, target: &Target, args: &Args) -> Result<Vec<String>> {
