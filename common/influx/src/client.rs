@@ -35,7 +35,7 @@ impl Client {
             Ok(reply) => reply,
             Err(failure) => return judge_failure(&failure),
         };
-        if reply.is_success() {
+        if reply.status == 204 {
             return Verdict::Done;
         }
         let (status, retry_after) = (reply.status, reply.retry_after());

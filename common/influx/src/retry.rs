@@ -93,7 +93,7 @@ pub struct Reply<'a> {
 
 /// The verdict on a reply. The same rules fit all versions: their bodies tell them apart.
 pub fn judge(reply: &Reply<'_>) -> Verdict {
-    if (200..300).contains(&reply.status) {
+    if reply.status == 204 {
         return Verdict::Done;
     }
     let body = reply::parse(reply.body);
@@ -122,6 +122,10 @@ pub fn judge(reply: &Reply<'_>) -> Verdict {
         // 1.x answers 500 to an unknown retention policy.
         500.. if message.contains("retention policy not found") => Verdict::Refused { reason },
         500.. => retry(trouble, reason),
+        // A login page, a gateway, another service; 1.x says 200 when it could not complete what it had understood.
+        200..300 => {
+            Verdict::Fatal { reason: format!("{reason} (what is stored is answered with 204: is this an InfluxDB?)") }
+        }
         _ => Verdict::Fatal { reason },
     }
 }
@@ -178,6 +182,9 @@ mod tests {
     #[test]
     fn documented_replies_of_v3_and_of_proxies() {
         assert_eq!(on(204, ""), Verdict::Done);
+        for (status, body) in [(200, ""), (200, "<html>please log in</html>"), (201, "{}"), (202, "")] {
+            assert!(matches!(on(status, body), Verdict::Fatal { reason } if reason.contains("204")), "{status}");
+        }
         let partial = on(
             400,
             r#"{"error":"partial write of line protocol occurred","data":[{"error_message":"x","line_number":1,"original_line":"m"}]}"#,

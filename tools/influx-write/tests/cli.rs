@@ -213,6 +213,17 @@ fn a_line_that_could_stop_a_server_never_leaves_the_house() {
 }
 
 #[test]
+fn only_a_204_says_that_lines_are_stored() {
+    // A login page, a gateway: 200, and nothing is stored.
+    for status in ["status=200@2", "status=202@2"] {
+        let sim = sim(&["--fault", status]);
+        let outcome = write(&sim).args(["--concurrency", "1", "--batch-rows", "10"]).stdin(lines(30)).run().code(5);
+        assert!(outcome.stderr.contains("204"), "{}", outcome.stderr);
+        assert!(outcome.number("rows") <= 20, "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn precision_is_agreed_before_the_first_byte() {
     let sim = sim(&[]);
     let stated = "# tsferry precision=ms\nm v=1i 1704067200000\n";
