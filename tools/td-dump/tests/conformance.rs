@@ -93,14 +93,15 @@ impl Source for Dump {
             kinds.iter().map(spec).collect::<Vec<_>>()
         };
         if self.scheme == "tdengine+http" {
-            // The rows, then their number: the rows are the last request but one.
+            // The rows, then their number, then the number of sub-tables: the rows are the last request but two.
             let kinds = ["cut-body", "lost-reply", "no-reply", "status=503", "restart", "truncate-rest=1000"];
-            return specs(&kinds, count("/rest/sql") - 1, "");
+            return specs(&kinds, count("/rest/sql") - 2, "");
         }
-        // The 30,000 rows are the last 30 blocks. The older way announces each; the newer asks once more at the end.
+        // The 30,000 rows are the last 30 blocks before that of the number of sub-tables. The older way announces each; the
+        // newer asks once more at the end of a result.
         let block = match count("/fetch_block") {
-            0 => count("/fetch_raw_block") - 31 + 5,
-            blocks => blocks - 30 + 5,
+            0 => count("/fetch_raw_block") - 33 + 5,
+            blocks => blocks - 31 + 5,
         };
         let mut all = specs(&["cut-block", "ws-error=0x022D"], block, "");
         all.extend(specs(&["close-ws", "no-reply", "restart"], block, "/ws/fetch"));
