@@ -68,6 +68,7 @@ if ! $quick; then
   step "targets in trouble" scripts/test/target-faults.sh
   step "incremental rounds" scripts/test/rounds.sh
   step "mutations: damages reported, what is harmless not" scripts/test/mutations.sh
+  step "secrets that nobody sees" scripts/test/secrets.sh
   step "the HTML report in a browser" scripts/test/report.sh
   step "metrics, alerts and dashboard by promtool" scripts/test/metrics.sh
   step "limits: memory and large inputs" scripts/test/limits.sh

@@ -225,11 +225,14 @@ fn has_password(url: &str) -> bool {
     let authority = if authority.contains('@') { authority } else { rest };
     let user =
         authority.rsplit_once('@').and_then(|(user, _)| user.split_once(':')).is_some_and(|(_, p)| !p.is_empty());
+    // A colon that is written as %3A is none to the URL's grammar, but what follows is a password all the same.
+    let hidden = authority.rsplit_once('@').is_some_and(|(user, _)| user.to_ascii_lowercase().contains("%3a"));
     let query = url.split_once('?').map_or("", |(_, q)| q);
-    user || query.split('&').any(|pair| {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        !value.is_empty() && matches!(key.to_ascii_lowercase().as_str(), "password" | "token" | "p" | "pass")
-    })
+    user || hidden
+        || query.split('&').any(|pair| {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            !value.is_empty() && matches!(key.to_ascii_lowercase().as_str(), "password" | "token" | "p" | "pass")
+        })
 }
 
 /// `8MiB`, `64k`, `1000`: a number of bytes. `k`, `M`, `G` alone are binary, as in most Unix tools.
@@ -291,6 +294,7 @@ mod tests {
     fn passwords_in_urls_are_seen() {
         assert!(has_password("tdengine://root:taosdata@h:6041/db"));
         assert!(has_password("tdengine://root:p/w@h:6041/db"));
+        assert!(has_password("tdengine://root%3Ap%2Fw@h:6041/db"));
         assert!(has_password("tdengine+https://cloud/db?token=abc"));
         assert!(!has_password("tdengine://root@h:6041/db"));
         assert!(!has_password("influx2+https://h:8086/?org=o&bucket=b"));

@@ -82,7 +82,8 @@ fn usage(tool: &'static Tool, error: &clap::Error) -> u8 {
             Err(error) => error.kind().code(),
         };
     }
-    eprint!("{}", error.render());
+    // clap repeats what it did not expect: a URL, perhaps.
+    eprint!("{}", fault::conceal(&error.render().to_string()));
     eprintln!("{}: usage rows=0 bytes=0 retries=0 rejected=0 secs=0.000", tool.name);
     Kind::Usage.code()
 }
@@ -101,6 +102,7 @@ fn install_panic_hook(name: &'static str) {
             .map(|s| (*s).to_owned())
             .or_else(|| info.payload().downcast_ref::<String>().cloned())
             .unwrap_or_default();
+        let text = fault::conceal(&text);
         eprintln!(
             "{name}: bug: {place}: {text} (please report this line with the version, {})",
             env!("CARGO_PKG_VERSION")

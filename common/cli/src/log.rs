@@ -1,7 +1,7 @@
 //! Messages on stderr, as text or as JSON lines.
 
 use crate::args::{Common, LogFormat};
-use fault::Error;
+use fault::{Error, conceal};
 use indicatif::MultiProgress;
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -28,7 +28,7 @@ impl Log {
         }
         self.line(match self.format {
             LogFormat::Text => format!("{}: {level}: {message}", self.tool),
-            LogFormat::Json => self.json(level, json!({ "message": message })),
+            LogFormat::Json => self.json(level, json!({ "message": conceal(message) })),
         });
     }
 
@@ -37,7 +37,7 @@ impl Log {
             LogFormat::Text => format!("{}: error: {error}", self.tool),
             LogFormat::Json => self.json(
                 "error",
-                json!({ "message": error.to_string(), "kind": error.kind().word(), "exit": error.kind().code() }),
+                json!({ "message": conceal(&error.to_string()), "kind": error.kind().word(), "exit": error.kind().code() }),
             ),
         });
     }
@@ -77,6 +77,7 @@ impl Log {
 
     /// A message that cannot be written is lost: there is nowhere else to say it.
     fn line(&self, text: String) {
+        let text = conceal(&text);
         self.bars.suspend(|| {
             let _ = writeln!(std::io::stderr().lock(), "{text}");
         });

@@ -31,7 +31,8 @@ impl Rejects {
     /// is `Malformed`; it too stands in the file.
     pub fn add(&mut self, row: &[u8], reason: &str) -> Result<()> {
         if let Some((file, path)) = &mut self.file {
-            let reason = reason.replace(['\n', '\r'], " ");
+            // Often the server's own words, which may repeat what it was sent.
+            let reason = fault::conceal(reason).replace(['\n', '\r'], " ");
             let write = |file: &mut BufWriter<File>| -> std::io::Result<()> {
                 writeln!(file, "# {reason}")?;
                 file.write_all(row)?;

@@ -315,7 +315,7 @@ impl Run {
             .map(|folder| PathBuf::from(folder).join(format!("{}.{}.json", self.inner.tool, std::process::id())));
         for path in self.inner.summary_file.iter().chain(&receipt) {
             let mut file = crate::output::Output::file(path)?;
-            writeln!(file, "{}", self.json_summary(kind))
+            writeln!(file, "{}", fault::conceal(&self.json_summary(kind).to_string()))
                 .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))?;
             file.finish()?;
         }

@@ -7,7 +7,7 @@ mod guard;
 mod secret;
 
 pub use guard::{guard, guarded};
-pub use secret::Secret;
+pub use secret::{Secret, conceal};
 
 use std::fmt;
 
@@ -258,15 +258,21 @@ impl<T> Context<T> for Result<T> {
     }
 }
 
-/// A server's answer for an error message: the first 300 bytes, on one line, valid UTF-8.
+/// A server's answer for an error message: the first 300 bytes, on one line, valid UTF-8, without secrets.
 pub fn excerpt(bytes: &[u8]) -> String {
-    let cut = &bytes[..bytes.len().min(300)];
-    let mut text = one_line(String::from_utf8_lossy(cut).trim());
+    // Secrets go before the text is cut: half of one is not found any more.
+    let head = String::from_utf8_lossy(&bytes[..bytes.len().min(300 + LONGEST_SECRET)]).into_owned();
+    let mut shown = conceal(head.trim()).into_owned();
+    shown.truncate((0..=300.min(shown.len())).rev().find(|at| shown.is_char_boundary(*at)).unwrap_or(0));
+    let mut text = one_line(shown.trim());
     if bytes.len() > 300 {
         text.push_str(&format!("… ({} bytes)", bytes.len()));
     }
     text
 }
+
+/// No secret is longer than this in any form.
+const LONGEST_SECRET: usize = 16 << 10;
 
 /// Control characters would let a server's answer break our one-line errors (or a terminal): escape them.
 fn one_line(text: &str) -> String {
@@ -304,5 +310,9 @@ mod tests {
     fn excerpts_stay_on_one_line_and_are_capped() {
         assert_eq!(excerpt(b"a\nb"), "a\\nb");
         assert!(excerpt(&[b'x'; 1000]).ends_with("… (1000 bytes)"));
+        assert_eq!(excerpt("\u{fc}".repeat(151).as_bytes()), format!("{}… (302 bytes)", "\u{fc}".repeat(150)));
+        let secret = Secret::new("half of it is shown");
+        let said = format!("{} {}", "x".repeat(290), secret.expose());
+        assert_eq!(excerpt(said.as_bytes()), format!("{} ***… (310 bytes)", "x".repeat(290)));
     }
 }

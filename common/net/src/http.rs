@@ -103,7 +103,7 @@ impl Request {
 
     /// Adds a header.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Request {
-        self.headers.push((name, Secret::new(value)));
+        self.headers.push((name, Secret::public(value)));
         self
     }
 

@@ -48,7 +48,7 @@ impl Config {
         let login = Login {
             user: endpoint.user.clone().unwrap_or_else(|| DEFAULT_USER.to_owned()),
             password: Some(
-                password.or_else(|| endpoint.password.clone()).unwrap_or_else(|| Secret::new(DEFAULT_PASSWORD)),
+                password.or_else(|| endpoint.password.clone()).unwrap_or_else(|| Secret::public(DEFAULT_PASSWORD)),
             ),
             bearer: token,
             database: endpoint.path.first().cloned(),
@@ -71,7 +71,7 @@ impl Config {
     pub(crate) fn ws_url(&self, path: &str) -> String {
         let base = self.endpoint.ws_base(PORT);
         match &self.cloud_token {
-            Some(token) => format!("{base}{path}?token={}", token.expose()),
+            Some(token) => format!("{base}{path}?token={}", rest::percent(token.expose())),
             None => format!("{base}{path}"),
         }
     }

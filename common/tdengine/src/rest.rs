@@ -115,7 +115,7 @@ impl Rest {
 }
 
 /// Percent-encodes a path segment.
-fn percent(text: &str) -> String {
+pub(crate) fn percent(text: &str) -> String {
     let mut out = String::new();
     for byte in text.bytes() {
         match byte {
