@@ -93,9 +93,10 @@ impl Source for Dump {
             kinds.iter().map(spec).collect::<Vec<_>>()
         };
         if self.scheme == "tdengine+http" {
-            // The rows, then their number, then the number of sub-tables: the rows are the last request but two.
+            // The rows, their number, then the number of sub-tables over a new connection, which asks for the version first:
+            // the rows are the last request but three.
             let kinds = ["cut-body", "lost-reply", "no-reply", "status=503", "restart", "truncate-rest=1000"];
-            return specs(&kinds, count("/rest/sql") - 2, "");
+            return specs(&kinds, count("/rest/sql") - 3, "");
         }
         // The 30,000 rows are the last 30 blocks before that of the number of sub-tables. The older way announces each; the
         // newer asks once more at the end of a result.
