@@ -16,8 +16,8 @@ use tungstenite::protocol::frame::{Frame, FrameHeader};
 const HEAD: usize = 4 << 10;
 /// The longest header.
 const LONGEST_HEADER: usize = 14;
-/// Buffers that are used again once their messages are gone: one being filled, one waiting, one in use.
-const KEPT: usize = 3;
+/// Buffers that are used again once their messages are gone: one being filled, four waiting, one in use.
+const KEPT: usize = 6;
 /// Larger ones are given back.
 const KEPT_SIZE: usize = 4 << 20;
 
