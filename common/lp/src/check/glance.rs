@@ -172,7 +172,7 @@ mod tests {
     use testkit::proptest::prelude::*;
 
     proptest! {
-        #![proptest_config(ProptestConfig { cases: 20_000, failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig { cases: if cfg!(miri) { 10 } else { 20_000 }, failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
         fn masks_as_byte_by_byte(window: [u8; STEP], near in prop::collection::vec(0x2a_u8..0x3c, STEP), ends: [u8; 2]) {
