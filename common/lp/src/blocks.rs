@@ -27,6 +27,8 @@ pub struct Blocks<R> {
     max_line: usize,
     dialect: Dialect,
     at_end: bool,
+    /// How reading ended while a line was skipped.
+    failed: Option<io::Error>,
     offset: u64,
     number: u64,
 }
@@ -41,11 +43,15 @@ impl<R: Read> Blocks<R> {
     pub fn with_sizes(input: R, dialect: Dialect, block: usize, max_line: usize) -> Self {
         let block = block.max(16);
         let (len, used) = (0, 0);
-        Blocks { input, buf: Vec::new(), len, used, block, max_line, dialect, at_end: false, offset: 0, number: 1 }
+        let (at_end, failed, offset, number) = (false, None, 0, 1);
+        Blocks { input, buf: Vec::new(), len, used, block, max_line, dialect, at_end, failed, offset, number }
     }
 
     /// The next block, or None at the end of the stream. Fails only if reading fails.
     pub fn next_chunk(&mut self) -> io::Result<Option<Chunk<'_>>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         self.buf.copy_within(self.used..self.len, 0);
         self.len -= self.used;
         self.offset += self.used as u64;
@@ -69,7 +75,7 @@ impl<R: Read> Blocks<R> {
                 return Ok(Some(Chunk::Lines(lines)));
             }
             if self.len > self.max_line && memchr(b'\n', have).is_none() {
-                return self.skip_line().map(Some);
+                return Ok(Some(self.skip_line()));
             }
             self.fill()?;
         }
@@ -91,8 +97,8 @@ impl<R: Read> Blocks<R> {
         Chunk::TooLong(error)
     }
 
-    /// Drops bytes up to and with the next line feed.
-    fn skip_line(&mut self) -> io::Result<Chunk<'static>> {
+    /// Drops bytes up to and with the next line feed. An error on the way comes next: what is known of the line comes first.
+    fn skip_line(&mut self) -> Chunk<'static> {
         let error = LineError { offset: self.offset, line: self.number, at: 0, reason: Reason::LineTooLong };
         loop {
             let have = self.buf.get(..self.len).unwrap_or_default();
@@ -105,9 +111,12 @@ impl<R: Read> Blocks<R> {
             self.offset += drop as u64;
             if found {
                 self.number += 1;
-                return Ok(Chunk::TooLong(error));
+                return Chunk::TooLong(error);
             }
-            self.fill()?;
+            if let Err(failed) = self.fill() {
+                self.failed = Some(failed);
+                return Chunk::TooLong(error);
+            }
         }
     }
 

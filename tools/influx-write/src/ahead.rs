@@ -32,6 +32,8 @@ pub struct Ahead<R> {
     number: u64,
     /// A line that is too long and has not ended yet.
     skipped: Option<LineError>,
+    /// How reading ended while a line was skipped.
+    failed: Option<io::Error>,
     /// Something is in the buffer that was not looked at yet.
     unseen: bool,
     ended: bool,
@@ -63,19 +65,43 @@ impl<R: Read + Send + 'static> Ahead<R> {
             .name("read".into())
             .spawn(move || read(reader, &send, &buffers))
             .map_err(|error| Error::io("cannot start a thread", error))?;
-        let (buffer, from, to, skipped) = (Vec::new(), 0, 0, None);
+        let (buffer, from, to, skipped, failed) = (Vec::new(), 0, 0, None, None);
         let (unseen, ended, offset, number) = (false, false, 0, 1);
-        Ok(Ahead { blocks, empty, buffer, from, to, offset, number, skipped, unseen, ended, dialect, longest, thread })
+        Ok(Ahead {
+            blocks,
+            empty,
+            buffer,
+            from,
+            to,
+            offset,
+            number,
+            skipped,
+            failed,
+            unseen,
+            ended,
+            dialect,
+            longest,
+            thread,
+        })
     }
 
     /// The next lines, or None at the end. Fails only if reading fails. What the caller has taken of the lines is to be
     /// told to [`Ahead::passed`]; the rest comes again, with more behind it.
     pub fn next_chunk(&mut self) -> io::Result<Option<Chunk<'_>>> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
         loop {
             if !std::mem::take(&mut self.unseen) && !self.ended {
                 // The thread ends after the last block.
                 match self.blocks.recv() {
-                    Ok(block) => self.add(block?),
+                    Ok(Ok(block)) => self.add(block),
+                    Ok(Err(error)) => {
+                        // What is known of a line comes first.
+                        let Some(long) = self.skipped.take() else { return Err(error) };
+                        self.failed = Some(error);
+                        return Ok(Some(Chunk::TooLong(long)));
+                    }
                     Err(_) => self.ended = true,
                 }
             }
@@ -214,6 +240,14 @@ mod tests {
         };
         assert_eq!((count, error.to_string()), (300, "broken".to_owned()));
         assert_eq!(ahead.finish().unwrap().0, 301);
+    }
+
+    #[test]
+    fn a_long_line_is_told_before_the_error_that_ends_it() {
+        let broken = io::Cursor::new(vec![b'x'; 3 * BLOCK]).chain(Growing(300));
+        let mut ahead = Ahead::start(broken, Dialect::V1, 1000).unwrap();
+        assert!(matches!(ahead.next_chunk(), Ok(Some(Chunk::TooLong(LineError { line: 1, .. })))));
+        assert_eq!(ahead.next_chunk().unwrap_err().to_string(), "broken");
     }
 
     #[test]
