@@ -23,7 +23,8 @@ const EVERY: Duration = Duration::from_secs(2);
 /// Slots that are tried: more of one tool at a time on one machine write no metrics.
 const SLOTS: u32 = 1024;
 
-/// Keys of the summary with a family of their own: key, name, kind, what one of the key is worth, help.
+/// Keys of the summary with a family of their own: key, name, kind, how many of the key make one (a division by 1000
+/// gives the decimal nearest, which a product with 0.001 does not), help.
 const FAMILIES: [(&str, &str, Kind, f64, &str); 14] = [
     (
         "rows",
@@ -49,7 +50,7 @@ const FAMILIES: [(&str, &str, Kind, f64, &str); 14] = [
         "throttle_wait_ms",
         "tsferry_throttle_wait_seconds_total",
         Kind::Counter,
-        1e-3,
+        1e3,
         "Time waited because the server asked for it.",
     ),
     (
@@ -59,12 +60,12 @@ const FAMILIES: [(&str, &str, Kind, f64, &str); 14] = [
         1.0,
         "Times that the target was given up as down for a while.",
     ),
-    ("outage_ms", "tsferry_target_outage_seconds_total", Kind::Counter, 1e-3, "Time that the target was down."),
+    ("outage_ms", "tsferry_target_outage_seconds_total", Kind::Counter, 1e3, "Time that the target was down."),
     (
         "limited_ms",
         "tsferry_rate_limit_wait_seconds_total",
         Kind::Counter,
-        1e-3,
+        1e3,
         "Time waited to keep to --rate-limit.",
     ),
     ("inflight_max", "tsferry_inflight_requests_max", Kind::Gauge, 1.0, "Most requests that were in flight at once."),
@@ -174,7 +175,7 @@ impl Metrics {
         let mut rest = Vec::new();
         for (key, value) in run.numbers() {
             match FAMILIES.iter().find(|(name, ..)| *name == key) {
-                Some((_, name, kind, worth, help)) => out.one(name, *kind, help, value as f64 * worth),
+                Some((_, name, kind, make_one, help)) => out.one(name, *kind, help, value as f64 / make_one),
                 None => rest.push((key, value)),
             }
         }
