@@ -61,13 +61,7 @@ const FAMILIES: [(&str, &str, Kind, f64, &str); 14] = [
         "Times that the target was given up as down for a while.",
     ),
     ("outage_ms", "tsferry_target_outage_seconds_total", Kind::Counter, 1e3, "Time that the target was down."),
-    (
-        "limited_ms",
-        "tsferry_rate_limit_wait_seconds_total",
-        Kind::Counter,
-        1e3,
-        "Time waited to keep to --rate-limit.",
-    ),
+    ("limited_ms", "tsferry_rate_limit_wait_seconds_total", Kind::Counter, 1e3, "Time waited to keep to --rate-limit."),
     ("inflight_max", "tsferry_inflight_requests_max", Kind::Gauge, 1.0, "Most requests that were in flight at once."),
     ("target_down", "tsferry_target_down", Kind::Gauge, 1.0, "1 while the target is down and is only probed."),
 ];

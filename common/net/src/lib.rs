@@ -17,6 +17,7 @@ mod ws_frame;
 pub use bytes::Bytes;
 pub use endpoint::Endpoint;
 pub use failure::{Failure, What};
+pub use runtime::wait;
 
 use fault::Kind;
 use std::sync::Arc;

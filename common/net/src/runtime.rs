@@ -17,9 +17,13 @@ pub(crate) fn runtime() -> Result<&'static Runtime, Failure> {
     made.as_ref().map_err(|error| Failure::new(What::Setup, format!("cannot start the network threads: {error}")))
 }
 
-/// Runs `future` to its end, at most for as long as `limit` allows. `limit` is asked again at every tick, so that a
-/// caller can extend it while there is progress: it gives the time of the last sign of life.
-pub(crate) fn wait<F: Future>(
+/// Runs `future` to its end, at most until `timeout` after the last sign of life. `alive` is asked for it at every tick, so
+/// that a caller can extend the time while there is progress. For clients whose library is async (MySQL, object stores):
+/// the future is polled on the calling thread, what it spawns runs on the network threads.
+///
+/// # Errors
+/// [`What::TimedOut`] (`doing` says with what), [`What::Stopped`] once `stop` is raised; what the future gives is not looked at.
+pub fn wait<F: Future>(
     future: F,
     timeout: Duration,
     alive: impl Fn() -> Instant,

@@ -38,8 +38,11 @@ fn allowed(layer: &str) -> &'static [&'static str] {
 }
 
 /// Crates that only some of ours may use, and who.
-const PRIVATE: [(&str, &[&str]); 5] = [
-    ("tokio", &["net", "ts-sim"]),
+const PRIVATE: [(&str, &[&str]); 8] = [
+    ("tokio", &["net", "starrocks", "ts-sim"]),
+    ("mysql_async", &["starrocks"]),
+    ("opensrv-mysql", &["ts-sim"]),
+    ("object_store", &["store"]),
     ("reqwest", &["net"]),
     ("hyper", &["net", "ts-sim"]),
     ("clap", &["cli"]),

@@ -1,0 +1,1 @@
+//! StarRocks: its MySQL interface for queries and the catalogue, and Stream Load over HTTP.

@@ -1,0 +1,1 @@
+//! Object storage (S3 and what speaks like it, and folders) and the queues that tell of new objects.
