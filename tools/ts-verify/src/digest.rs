@@ -232,8 +232,8 @@ impl Digest {
         }
         let inside = |row: &&usize| rows.get(**row).is_some_and(|number| *number != OUTSIDE);
         counts.float32 += sums.texts.iter().filter(inside).count() as u64;
-        let cells = sums.sums.iter().zip(&sums.cells).zip(&sums.times);
-        for (row, (number, ((sum, cells), time))) in rows.iter().zip(cells).enumerate() {
+        let cells = sums.totals.low.iter().zip(&sums.totals.high).zip(&sums.cells).zip(&sums.times);
+        for (row, (number, (((low, high), cells), time))) in rows.iter().zip(cells).enumerate() {
             let Some(entry) = entries.get_mut(*number as usize) else { continue };
             let cells = sums.every.wrapping_add(*cells);
             if cells == 0 && filled.get(row).is_none_or(|filled| *filled == 0) {
@@ -242,7 +242,7 @@ impl Digest {
             }
             entry.cells += u64::from(cells);
             entry.rows += u64::from(cells > 0);
-            entry.sum = entry.sum.wrapping_add(*sum);
+            entry.sum = entry.sum.wrapping_add((u128::from(*high) << 64) | u128::from(*low));
             entry.first = entry.first.min(i128::from(*time));
             entry.last = entry.last.max(i128::from(*time));
         }

@@ -8,12 +8,12 @@
 
 use crate::canonical::FLOAT;
 
-const P1: u64 = 0x9E37_79B1_85EB_CA87;
-const P2: u64 = 0xC2B2_AE3D_27D4_EB4F;
-const P4: u64 = 0x85EB_CA77_C2B2_AE63;
+pub const P1: u64 = 0x9E37_79B1_85EB_CA87;
+pub const P2: u64 = 0xC2B2_AE3D_27D4_EB4F;
+pub const P4: u64 = 0x85EB_CA77_C2B2_AE63;
 
 /// The first 64 bytes of the default secret of xxh3, as little-endian words.
-const SECRET: [u64; 8] = [
+pub const SECRET: [u64; 8] = [
     0xbe4b_a423_396c_feb8,
     0x1cad_21f7_2c81_017c,
     0xdb97_9083_e96d_d4de,
@@ -26,13 +26,13 @@ const SECRET: [u64; 8] = [
 
 /// `XXH3_mix16B` with words `at` and `at + 1` of the secret.
 #[inline(always)]
-fn mix(low: u64, high: u64, secret: (u64, u64)) -> u64 {
+pub fn mix(low: u64, high: u64, secret: (u64, u64)) -> u64 {
     let product = u128::from(low ^ secret.0) * u128::from(high ^ secret.1);
     (product as u64) ^ ((product >> 64) as u64)
 }
 
 #[inline(always)]
-fn avalanche(mut x: u64) -> u64 {
+pub fn avalanche(mut x: u64) -> u64 {
     x ^= x >> 37;
     x = x.wrapping_mul(0x1656_6791_9E37_79F9);
     x ^ (x >> 32)
@@ -71,17 +71,18 @@ impl Row {
 /// What the cells of a column share: by sign of the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Column {
-    wide: [Part; 2],
-    short: [Part; 2],
+    pub wide: [Part; 2],
+    pub short: [Part; 2],
     /// The eight bytes before the value, of a message of 49 bytes.
-    before: u64,
+    pub before: u64,
 }
 
+/// What a column brings into a hash, for one sign of the time.
 #[derive(Clone, Copy, Debug)]
-struct Part {
+pub struct Part {
     /// Wide values: the sum of the two words and their mix. Others: the second word in both.
-    sum: u64,
-    mix: u64,
+    pub sum: u64,
+    pub mix: u64,
 }
 
 impl Column {

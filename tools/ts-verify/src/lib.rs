@@ -21,6 +21,7 @@ mod heat;
 mod html;
 mod input;
 mod json;
+mod lanes;
 mod layout;
 mod lines;
 mod merge;

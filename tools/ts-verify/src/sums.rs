@@ -1,13 +1,15 @@
 //! The cells of a batch, column by column, summed per row: what a digest needs of them, without a look at any value twice.
 //!
-//! Types and rules are matched once per column. Numbers as almost all columns have them are hashed by [`crate::hash`];
-//! whatever else takes the way of [`crate::column::values`], which makes the canonical bytes of any value.
+//! Types and rules are matched once per column. Numbers as almost all columns have them are hashed by [`crate::lanes`], the
+//! odd ones among them by [`crate::hash`]; whatever else takes the way of [`crate::column::values`], which makes the
+//! canonical bytes of any value.
 
 use crate::canonical::{self, INT, NON_FINITE, Num, Rules, TIMESTAMP};
 use crate::column::{Scratch, plain, values};
 use crate::float32;
 use crate::form::Form;
 use crate::hash::{Column, Row};
+use crate::lanes::{Rows, Totals, near};
 use crate::layout;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -16,8 +18,10 @@ use arrow_array::types::{
     UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, TimeUnit};
 use fault::{Context, Result};
+use std::ops::Range;
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Sums of the cells of each row.
@@ -26,9 +30,9 @@ pub struct Sums {
     /// Of the rows: hash of the series and time, and both as the cells' hashes need them.
     pub series: Vec<u128>,
     pub times: Vec<i64>,
-    pub rows: Vec<Row>,
+    rows: Rows,
     /// Hashes of the cells.
-    pub sums: Vec<u128>,
+    pub totals: Totals,
     /// Number of cells: of every row, and, to be added wrapping, of each.
     pub every: u32,
     pub cells: Vec<u32>,
@@ -41,16 +45,17 @@ pub struct Sums {
 /// Bytes before a field's hash: series and time.
 const HEAD: usize = 32;
 
+/// Values that are brought to one type at a time.
+const CHUNK: usize = 1024;
+
 impl Sums {
     /// Sums the cells of the batch, whose `series` and `times` are there.
     pub fn add(&mut self, batch: &RecordBatch, fields: &[layout::Column], rules: Rules) -> Result<()> {
-        self.rows.clear();
-        self.rows.extend(self.series.iter().zip(&self.times).map(|(series, time)| Row::new(*series, *time)));
-        self.sums.clear();
-        self.sums.resize(self.rows.len(), 0);
+        self.rows.fill(&self.series, &self.times);
+        self.totals.clear(self.times.len());
         self.every = 0;
         self.cells.clear();
-        self.cells.resize(self.rows.len(), 0);
+        self.cells.resize(self.times.len(), 0);
         self.odd.clear();
         self.texts.clear();
         for field in fields {
@@ -110,9 +115,34 @@ impl Sums {
         true
     }
 
+    /// Whole numbers.
     #[inline]
     fn wide<T: ArrowPrimitiveType>(&mut self, array: &ArrayRef, column: &Column, read: impl Fn(T::Native) -> i128) {
-        self.each::<T>(array, |row, value| Some(column.wide(row, read(value))));
+        let (array, nulls) = (array.as_primitive::<T>(), nulls(array));
+        let (mut buffer, mut masks) = ([0; CHUNK], [0; CHUNK]);
+        for (number, values) in array.values().chunks(CHUNK).enumerate() {
+            let (rows, ints) = (range(number, values), &mut buffer[..values.len()]);
+            let mut all = true;
+            for (int, value) in ints.iter_mut().zip(values) {
+                let value = read(*value);
+                *int = value as i64;
+                all &= i128::from(*int) == value;
+            }
+            let mask = nulls.map(|nulls| {
+                for (mask, valid) in masks.iter_mut().zip(&nulls.slice(rows.start, rows.len())) {
+                    *mask = if valid { u64::MAX } else { 0 };
+                }
+                &masks[..values.len()]
+            });
+            if all && self.rows.whole(rows.clone(), column, ints, mask, &mut self.totals) {
+                continue;
+            }
+            // Times before and after 1970 side by side, or beyond i64.
+            for (at, value) in rows.zip(values).filter(|(at, _)| nulls.is_none_or(|nulls| nulls.is_valid(*at))) {
+                self.totals.add(at, column.wide(&self.row(at), read(*value)));
+            }
+        }
+        self.count(nulls, &[]);
     }
 
     /// As [`canonical::number`] says: whole numbers as integers, others by their bits.
@@ -124,27 +154,64 @@ impl Sums {
         (field, rules): (&layout::Column, Rules),
         read: impl Fn(T::Native) -> f64,
     ) {
-        // Between these, `as i64` is exact for whole numbers; NaN is not between them.
-        const RANGE: std::ops::Range<f64> = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
-        let negative_zero = (-0.0f64).to_bits();
-        let odd = self.each::<T>(array, |row, value| {
-            let value = read(value);
-            if !RANGE.contains(&value) {
-                return None;
+        let (array, nulls) = (array.as_primitive::<T>(), nulls(array));
+        let (mut buffer, mut odd) = ([0.0; CHUNK], Vec::new());
+        for (number, values) in array.values().chunks(CHUNK).enumerate() {
+            let (rows, doubles) = (range(number, values), &mut buffer[..values.len()]);
+            let mut valid = values.len();
+            match nulls {
+                None => doubles.iter_mut().zip(values).for_each(|(double, value)| *double = read(*value)),
+                Some(nulls) => {
+                    let nulls = nulls.slice(rows.start, rows.len());
+                    valid -= nulls.null_count();
+                    for ((double, value), valid) in doubles.iter_mut().zip(values).zip(&nulls) {
+                        *double = if valid { read(*value) } else { f64::NAN };
+                    }
+                }
             }
-            let whole = value as i64;
-            if whole as f64 == value && !(rules.negative_zero && value.to_bits() == negative_zero) {
-                Some(column.wide(row, i128::from(whole)))
-            } else {
-                Some(column.float(row, value.to_bits()))
+            let done = self.rows.floats(rows.clone(), column, rules.negative_zero, doubles, &mut self.totals);
+            if done == Some(valid) {
+                continue;
             }
-        });
-        let values = array.as_primitive::<T>();
-        for row in odd {
+            for (at, value) in rows.zip(doubles.iter().copied()) {
+                if nulls.is_some_and(|nulls| nulls.is_null(at)) || (done.is_some() && near(value)) {
+                    continue;
+                }
+                match one(column, &self.row(at), value, rules) {
+                    Some(hash) => self.totals.add(at, hash),
+                    None => odd.push((at, value)),
+                }
+            }
+        }
+        self.count(nulls, &odd);
+        for (row, value) in odd {
             // Beyond i64, or no number.
             let mut message = self.head(row, field);
-            canonical::number(&mut message, Num::Double(read(values.value(row))), Form::Own, rules);
+            canonical::number(&mut message, Num::Double(value), Form::Own, rules);
             self.cell(row, &message);
+        }
+    }
+
+    /// What the cells of a row share.
+    fn row(&self, row: usize) -> Row {
+        let (series, time) = (self.series.get(row), self.times.get(row));
+        Row::new(series.copied().unwrap_or_default(), time.copied().unwrap_or_default())
+    }
+
+    /// Counts the cells of a column, but for the odd ones.
+    fn count(&mut self, nulls: Option<&NullBuffer>, odd: &[(usize, f64)]) {
+        match nulls {
+            None => self.every += 1,
+            Some(nulls) => {
+                for (cells, valid) in self.cells.iter_mut().zip(nulls) {
+                    *cells = cells.wrapping_add(u32::from(valid));
+                }
+            }
+        }
+        for (at, _) in odd {
+            if let Some(cells) = self.cells.get_mut(*at) {
+                *cells = cells.wrapping_sub(1);
+            }
         }
     }
 
@@ -174,45 +241,34 @@ impl Sums {
         let hash = xxh3_128(message);
         if message.get(HEAD + 8) == Some(&NON_FINITE) {
             self.odd.push((row, hash));
-        } else if let (Some(sum), Some(cells)) = (self.sums.get_mut(row), self.cells.get_mut(row)) {
-            *sum = sum.wrapping_add(hash);
+        } else if let Some(cells) = self.cells.get_mut(row) {
+            self.totals.add(row, hash);
             *cells = cells.wrapping_add(1);
         }
     }
+}
 
-    /// Adds what `hash` gives for every value that is not NULL; gives the rows for which it gives none.
-    #[inline]
-    fn each<T: ArrowPrimitiveType>(
-        &mut self,
-        array: &ArrayRef,
-        hash: impl Fn(&Row, T::Native) -> Option<u128>,
-    ) -> Vec<usize> {
-        let array = array.as_primitive::<T>();
-        let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
-        let mut odd = Vec::new();
-        // One loop for columns with and without NULLs, so that the hash is made part of it.
-        for (at, ((value, row), sum)) in array.values().iter().zip(&self.rows).zip(&mut self.sums).enumerate() {
-            if nulls.is_some_and(|nulls| nulls.is_null(at)) {
-                continue;
-            }
-            match hash(row, *value) {
-                Some(hash) => *sum = sum.wrapping_add(hash),
-                None => odd.push(at),
-            }
-        }
-        match nulls {
-            None => self.every += 1,
-            Some(nulls) => {
-                for (cells, valid) in self.cells.iter_mut().zip(nulls) {
-                    *cells = cells.wrapping_add(u32::from(valid));
-                }
-            }
-        }
-        for at in &odd {
-            if let Some(cells) = self.cells.get_mut(*at) {
-                *cells = cells.wrapping_sub(1);
-            }
-        }
-        odd
+/// The NULLs of a column that has some.
+fn nulls(array: &ArrayRef) -> Option<&NullBuffer> {
+    array.nulls().filter(|nulls| nulls.null_count() > 0)
+}
+
+/// The rows of a chunk.
+fn range<T>(number: usize, values: &[T]) -> Range<usize> {
+    number * CHUNK..number * CHUNK + values.len()
+}
+
+/// The hash of a double; `None` beyond i64, and of what is no number.
+fn one(column: &Column, row: &Row, value: f64, rules: Rules) -> Option<u128> {
+    // Between these, `as i64` is exact for whole numbers; NaN is not between them.
+    const RANGE: std::ops::Range<f64> = -9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0;
+    if !RANGE.contains(&value) {
+        return None;
+    }
+    let whole = value as i64;
+    if whole as f64 == value && !(rules.negative_zero && value.to_bits() == (-0.0f64).to_bits()) {
+        Some(column.wide(row, i128::from(whole)))
+    } else {
+        Some(column.float(row, value.to_bits()))
     }
 }
