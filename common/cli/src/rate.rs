@@ -15,8 +15,6 @@ const BURST: Duration = Duration::from_secs(1);
 const PIECES: f64 = 8.0;
 /// Rows of the first piece, when nothing is known of their size.
 const FIRST: usize = 64;
-/// Between two looks at the stop flag.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// The option.
 #[derive(Args, Clone, Debug)]
@@ -85,14 +83,7 @@ impl Limiter {
             state.paid = after(state.paid, started, amount, rate);
             state.paid
         };
-        loop {
-            self.stop.check()?;
-            let left = paid.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            std::thread::sleep(left.min(LOOK));
-        }
+        self.stop.sleep(paid.saturating_duration_since(Instant::now()))?;
         self.waited.add(u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX));
         Ok(())
     }

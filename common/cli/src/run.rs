@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A number that the summary prints. Cheap to clone into threads; add per batch, not per row.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +54,19 @@ impl Stop {
             0 => Ok(()),
             code if code == Kind::Interrupted.code() => Err(Error::new(Kind::Interrupted, "interrupted")),
             _ => Err(Error::new(Kind::Terminated, "terminated")),
+        }
+    }
+
+    /// Waits so long, or fails as [`Stop::check`] does once a signal has come (within 50 ms).
+    pub fn sleep(&self, time: Duration) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            self.check()?;
+            let left = time.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
         }
     }
 }

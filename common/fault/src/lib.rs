@@ -7,7 +7,7 @@ mod guard;
 mod secret;
 
 pub use guard::{guard, guarded};
-pub use secret::{Secret, conceal};
+pub use secret::{Secret, conceal, holds_secret};
 
 use std::fmt;
 

@@ -116,12 +116,19 @@ fn without_passwords(text: &str) -> String {
     out
 }
 
-/// `user:password@host/…` without its password. An unescaped slash in it would end the authority too early.
+/// Does a URL hold what opens it: `user:THIS@`, `?token=THIS`?
+pub fn holds_secret(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(_, rest)| hide_in_query(&hide_user(rest)) != rest)
+}
+
+/// `user:password@host/…` without its password. An unescaped slash in it would end the authority too early; a colon written
+/// as `%3A` is none to the URL's grammar, but what follows is a password all the same.
 fn hide_user(url: &str) -> String {
     let authority = url.split(['/', '?', '#']).next().unwrap_or(url);
     let until = if authority.contains('@') { authority.rfind('@') } else { url.rfind('@') };
-    match (url.find(':'), until) {
-        (Some(colon), Some(at)) if colon + 1 < at => format!("{}:***{}", &url[..colon], &url[at..]),
+    let escaped = || url.to_ascii_lowercase().find("%3a").map(|at| at + 2);
+    match (url.find(':').into_iter().chain(escaped()).min(), until) {
+        (Some(colon), Some(at)) if colon + 1 < at => format!("{}***{}", &url[..=colon], &url[at..]),
         _ => url.to_owned(),
     }
 }
@@ -166,6 +173,7 @@ mod tests {
         for (text, shown) in [
             ("unexpected 'tdengine://root:x@h:6041/db' found", "unexpected 'tdengine://root:***@h:6041/db' found"),
             ("a://u:p/q@h/db and b://h:1/x?org=o&token=t0#f", "a://u:***@h/db and b://h:1/x?org=o&token=***"),
+            ("a://u%3aq@h/db", "a://u%3a***@h/db"),
             ("http://127.0.0.1:8086/query?db=d&p=pw", "http://127.0.0.1:8086/query?db=d&p=***"),
             ("ws://h:6041/ws: cannot connect", "ws://h:6041/ws: cannot connect"),
             ("http://[::1]:8086/write", "http://[::1]:8086/write"),
@@ -173,6 +181,24 @@ mod tests {
             ("no URL: a@b:c", "no URL: a@b:c"),
         ] {
             assert_eq!(conceal(text), shown);
+        }
+    }
+
+    #[test]
+    fn what_opens_a_url_is_seen() {
+        for url in [
+            "tdengine://root:taosdata@h:6041/db",
+            "tdengine://root:p/w@h:6041/db",
+            "tdengine://root:p w@h:6041/db",
+            "tdengine://root%3Ap%2Fw@h:6041/db",
+            "tdengine+https://cloud/db?token=abc",
+        ] {
+            assert!(holds_secret(url), "{url}");
+        }
+        for url in
+            ["tdengine://root@h:6041/db", "influx2+https://h:8086/?org=o&bucket=b", "starrocks://u@a:9030,b:9030/db"]
+        {
+            assert!(!holds_secret(url), "{url}");
         }
     }
 }

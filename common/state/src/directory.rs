@@ -174,16 +174,26 @@ impl Directory {
 
     /// What is known of a split.
     pub fn status(&self, id: &str) -> Result<Status> {
-        if let Some(receipt) = self.receipt(id)? {
-            return Ok(Status::Done(Box::new(receipt)));
+        match self.receipt(id)? {
+            Some(receipt) => Ok(Status::Done(Box::new(receipt))),
+            None => self.open_status(id, |_| true),
         }
-        if let Some(holder) = self.holder(id)? {
+    }
+
+    /// What is known of a split that is not done. Only the folders are asked that may know of it.
+    pub(crate) fn open_status(&self, id: &str, may_know: impl Fn(&str) -> bool) -> Result<Status> {
+        if may_know("lock")
+            && let Some(holder) = self.holder(id)?
+        {
             return Ok(Status::Running(holder));
         }
-        if let Some(reason) = self.skipped(id)? {
+        if may_know("skipped")
+            && let Some(reason) = self.skipped(id)?
+        {
             return Ok(Status::Skipped(reason));
         }
-        Ok(self.failure(id)?.map_or(Status::Pending, Status::Failed))
+        let failure = if may_know("failed") { self.failure(id)? } else { None };
+        Ok(failure.map_or(Status::Pending, Status::Failed))
     }
 
     /// The splits that an executor should run now: neither done, nor skipped, nor failed for good. Running ones are

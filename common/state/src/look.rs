@@ -41,34 +41,25 @@ impl<'a> Lookout<'a> {
         let (done, locks) = (listed("done")?, listed("lock")?);
         let (failed, skipped) = (self.directory.names("failed")?, self.directory.names("skipped")?);
         let in_list = |list: &Option<HashSet<String>>, id: &str| list.as_ref().is_none_or(|names| names.contains(id));
-        let mut still = Vec::with_capacity(self.open.len());
-        let (mut open, mut failures) = (Survey::default(), Vec::new());
-        for at in self.open.drain(..) {
+        for at in std::mem::take(&mut self.open) {
             let Some(split) = self.plan.splits.get(at) else { continue };
-            if in_list(&done, &split.id)
-                && let Some(receipt) = self.directory.receipt(&split.id)?
-            {
-                self.done.add(split, &Status::Done(Box::new(receipt)));
-                continue;
+            match if in_list(&done, &split.id) { self.directory.receipt(&split.id)? } else { None } {
+                Some(receipt) => self.done.add(split, &Status::Done(Box::new(receipt))),
+                None => self.open.push(at),
             }
-            still.push(at);
-            let holder = if in_list(&locks, &split.id) { self.directory.holder(&split.id)? } else { None };
-            let reason = if skipped.contains(&split.id) { self.directory.skipped(&split.id)? } else { None };
-            let failure = if failed.contains(&split.id) { self.directory.failure(&split.id)? } else { None };
-            let status = match (holder, reason, failure) {
-                (Some(holder), _, _) => Status::Running(holder),
-                (None, Some(reason), _) => Status::Skipped(reason),
-                (None, None, Some(failure)) => {
-                    failures.push(failure.clone());
-                    Status::Failed(failure)
-                }
-                (None, None, None) => Status::Pending,
-            };
-            open.add(split, &status);
         }
-        self.open = still;
-        let mut survey = self.done.clone();
-        survey.join(open);
+        let (mut survey, mut failures) = (self.done.clone(), Vec::new());
+        for split in self.open.iter().filter_map(|at| self.plan.splits.get(*at)) {
+            let status = self.directory.open_status(&split.id, |folder| match folder {
+                "lock" => in_list(&locks, &split.id),
+                "skipped" => skipped.contains(&split.id),
+                _ => failed.contains(&split.id),
+            })?;
+            survey.add(split, &status);
+            if let Status::Failed(failure) = status {
+                failures.push(failure);
+            }
+        }
         Ok(Look { survey, failures })
     }
 }

@@ -82,31 +82,6 @@ impl Survey {
         self.rows_left = self.rows_left.zip(split.est_rows).map(|(left, rows)| left + rows);
     }
 
-    /// Takes in what others say of other splits.
-    pub(crate) fn join(&mut self, other: Survey) {
-        self.rows_left = match (self.splits, other.splits) {
-            (0, _) => other.rows_left,
-            (_, 0) => self.rows_left,
-            _ => self.rows_left.zip(other.rows_left).map(|(a, b)| a + b),
-        };
-        self.splits += other.splits;
-        self.done += other.done;
-        self.running += other.running;
-        self.pending += other.pending;
-        self.failed += other.failed;
-        self.blocked += other.blocked;
-        self.skipped += other.skipped;
-        self.rows += other.rows;
-        self.rejected += other.rejected;
-        self.dropped += other.dropped;
-        self.throttled += other.throttled;
-        self.outage_ms += other.outage_ms;
-        self.strained.extend(other.strained);
-        self.last_done = self.last_done.take().max(other.last_done);
-        self.oldest = self.oldest.take().into_iter().chain(other.oldest).min();
-        self.repeated += other.repeated;
-    }
-
     /// Of a whole plan.
     pub fn of(directory: &Directory, plan: &Plan) -> Result<Survey> {
         Ok(Lookout::new(directory, plan).look()?.survey)

@@ -120,8 +120,7 @@ fn open(args: &Args, plan: &Plan, client: &Client, group: &[Measurement], run: &
         before_wait: Box::new(move |error, wait| {
             retries.add(1);
             log.info(format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
-            net::retry::sleep(wait, &|| stop.is_raised());
-            stop.check()
+            stop.sleep(wait)
         }),
     };
     let mut tasks = Vec::new();

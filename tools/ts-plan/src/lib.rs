@@ -91,7 +91,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         let mark = marks.as_ref().and_then(|marks| marks.get(&table.name).copied());
         let since = mark.map(|mark| rounds::before(mark, args.lateness)).max(args.since);
         let mut planner = Planner { args: &args, source: &mut source, table, since, until };
-        let windows = if marks.is_some() { planner.round(mark)? } else { planner.windows(until)? };
+        let windows = if marks.is_some() { planner.round(mark)? } else { planner.windows()? };
         for (predicate, window) in planner.divide(windows)? {
             let (from, to) = (text(window.from, table.unit), text(window.to, table.unit));
             plan.splits.push(Split {
@@ -132,9 +132,9 @@ struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    fn windows(&mut self, until: Option<Nanos>) -> Result<Vec<Window>> {
+    fn windows(&mut self) -> Result<Vec<Window>> {
         let unit = self.table.unit;
-        let (since, until) = (self.since.map(|at| ceil_to(at, unit)), until.map(|at| ceil_to(at, unit)));
+        let (since, until) = (self.since.map(|at| ceil_to(at, unit)), self.until.map(|at| ceil_to(at, unit)));
         let extent = self.source.extent(self.table, "", since, until)?;
         let Some(ends) = extent.range.filter(|_| extent.rows > 0) else { return Ok(Vec::new()) };
         let newest = ends.1.saturating_add(1);
@@ -152,7 +152,7 @@ impl Planner<'_> {
 
     /// As [`Planner::windows`]; where there are none, one that ends with the mark, so that it stays.
     fn round(&mut self, mark: Option<Nanos>) -> Result<Vec<Window>> {
-        let windows = self.windows(self.until)?;
+        let windows = self.windows()?;
         let unit = self.table.unit;
         match (self.since, mark) {
             (Some(since), Some(mark)) if windows.is_empty() => {

@@ -6,7 +6,7 @@ use fault::{Error, Kind, Result};
 use globset::{GlobBuilder, GlobMatcher};
 use net::Side;
 use net::http::Options;
-use net::retry::{Backoff, Policy, sleep};
+use net::retry::{Backoff, Policy};
 use net::tls::Tls;
 use rows::time::Unit;
 use tdengine::catalog::{self, Extent, TableKind};
@@ -80,10 +80,7 @@ impl Source {
             };
             self.run.counter("retries").add(1);
             self.run.warn(format!("{}: trying again in {:.1} s", failure.error, wait.as_secs_f64()));
-            let stop = self.run.stop();
-            if !sleep(wait, &|| stop.is_raised()) {
-                stop.check()?;
-            }
+            self.run.stop().sleep(wait)?;
         }
     }
 

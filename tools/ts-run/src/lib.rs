@@ -9,7 +9,7 @@ pub use args::Args;
 use cli::{Run, Tool};
 use fault::{Error, Kind, Result};
 use judge::{Account, Refusal};
-use net::retry::{Backoff, Policy, sleep};
+use net::retry::{Backoff, Policy};
 use pipeline::Attempt;
 use state::{Directory, Failure, Holder, Receipt, Split, now};
 use std::path::Path;
@@ -116,9 +116,7 @@ impl Work<'_> {
                 "split {}: attempt {number}: {}: trying again in {wait:.1?}",
                 self.split.id, refusal.error
             ));
-            if !sleep(wait, &|| stop.is_raised()) {
-                return stop.check();
-            }
+            stop.sleep(wait)?;
         }
     }
 

@@ -7,7 +7,7 @@ use fault::{Error, Result};
 use state::{Directory, Look, Lookout, Plan, seconds};
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// To stdout, to a file, or to a file again and again until nothing runs and nothing is left to run.
 pub fn run(args: &Metrics, directory: &Directory, plan: &Plan, run: &Run) -> Result<()> {
@@ -30,11 +30,7 @@ pub fn run(args: &Metrics, directory: &Directory, plan: &Plan, run: &Run) -> Res
         if survey.running == 0 && survey.pending == 0 && survey.failed == 0 {
             return Ok(());
         }
-        let end = Instant::now() + every;
-        while Instant::now() < end {
-            run.stop().check()?;
-            std::thread::sleep(Duration::from_millis(100).min(every));
-        }
+        run.stop().sleep(every)?;
     }
 }
 

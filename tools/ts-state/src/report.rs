@@ -107,11 +107,7 @@ pub fn watch(directory: &Directory, plan: &Plan, every: Duration, stop: &cli::St
         if survey.running == 0 && survey.pending == 0 {
             return Ok(survey);
         }
-        let end = Instant::now() + every;
-        while Instant::now() < end {
-            stop.check()?;
-            std::thread::sleep(Duration::from_millis(50).min(every));
-        }
+        stop.sleep(every)?;
     }
 }
 
