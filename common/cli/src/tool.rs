@@ -14,6 +14,8 @@ pub enum Stage {
     Filter,
     /// Reads a stream, writes a system.
     Sink,
+    /// Moves a stream from or to a store as it is: it counts bytes, and knows of no rows.
+    Carrier,
     /// Stands beside the pipelines.
     Control,
 }
@@ -25,6 +27,7 @@ impl Stage {
             Stage::Source => "source",
             Stage::Filter => "filter",
             Stage::Sink => "sink",
+            Stage::Carrier => "carrier",
             Stage::Control => "control",
         }
     }

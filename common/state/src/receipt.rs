@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub struct Stage {
     pub tool: String,
     pub version: String,
-    /// `source`, `filter` or `sink`.
+    /// `source`, `filter`, `sink` or `carrier`.
     pub stage: String,
     pub exit: u8,
     pub rows: u64,
