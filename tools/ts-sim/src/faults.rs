@@ -8,6 +8,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::starrocks::load::fault::{KINDS as LOAD_KINDS, LoadFault};
+
 /// One thing that goes wrong with one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
@@ -39,6 +41,8 @@ pub enum Fault {
     CloseWs,
     /// As if the server had been restarted: all connections are closed, all result handles lost (TDengine).
     Restart,
+    /// What only a load can meet (StarRocks).
+    Load(LoadFault),
 }
 
 impl Fault {
@@ -110,6 +114,11 @@ impl Faults {
     /// prefix is [`BLOCKS`].
     pub fn block_verdict(&self) -> Option<Fault> {
         self.count(|rule| (rule.fault.is_of_blocks() && BLOCKS.starts_with(&rule.prefix)) || rule.prefix == BLOCKS)
+    }
+
+    /// Counts one request for every rule that `applies` to it by its fault and its path prefix.
+    pub fn verdict_where(&self, applies: impl Fn(&Fault, &str) -> bool) -> Option<Fault> {
+        self.count(|rule| applies(&rule.fault, &rule.prefix))
     }
 
     fn count(&self, applies: impl Fn(&Rule) -> bool) -> Option<Fault> {
@@ -192,7 +201,9 @@ fn parse_fault(what: &str) -> Result<Fault, String> {
         "ws-error" => parse_code(need("0x022D")?).map(Fault::WsError),
         "close-ws" => none(Fault::CloseWs),
         "restart" => none(Fault::Restart),
-        _ => Err(format!("unknown kind `{kind}`; there are: {KINDS}")),
+        _ => LoadFault::parse(kind, arg)
+            .unwrap_or_else(|| Err(format!("unknown kind `{kind}`; there are: {KINDS} {LOAD_KINDS}")))
+            .map(Fault::Load),
     }
 }
 
@@ -221,7 +232,8 @@ fn parse_status(arg: &str) -> Result<Fault, String> {
     Ok(Fault::Status { code, retry_after })
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+/// `500ms`, `2s`.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);
     let number: u64 = number.parse().map_err(|_| format!("`{text}` is not a duration, e.g. 500ms or 2s"))?;

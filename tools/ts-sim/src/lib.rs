@@ -9,6 +9,7 @@ pub mod influx;
 pub mod listen;
 pub mod proxy;
 pub mod request_log;
+pub mod starrocks;
 pub mod tdengine;
 pub mod wire;
 

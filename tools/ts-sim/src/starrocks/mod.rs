@@ -1,0 +1,3 @@
+//! StarRocks: an FE and a BE over one store.
+
+pub mod load;
