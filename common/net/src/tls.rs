@@ -9,6 +9,12 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Makes ring the provider of libraries that take the process's default (MySQL, object stores).
+pub fn install_provider() {
+    // An error says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
 /// What to trust.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
