@@ -103,6 +103,16 @@ impl Failure {
         Failure::new(what, format!("{said}: {text}"))
     }
 
+    /// Classifies the failure of a request that a library made over [`crate::http::transport`]: the first error of its chain
+    /// that is one of HTTP. `None` where there is none: then there was a reply.
+    pub fn of_transport(error: &(dyn StdError + 'static)) -> Option<Failure> {
+        let error = find::<reqwest::Error>(error)?;
+        Some(match error.is_body() || error.is_decode() {
+            true if !error.is_timeout() => Failure::new(What::ReplyCut, format!("the reply was cut: {}", chain(error))),
+            _ => Failure::before_reply(error, true),
+        })
+    }
+
     /// Classifies an error of connecting.
     pub(crate) fn connect(error: &(dyn StdError + 'static)) -> Failure {
         let what = if find::<rustls::Error>(error).is_some() {

@@ -124,17 +124,7 @@ impl Client {
     /// A client for `base` (`http://host:port`, as [`crate::Endpoint::http_base`] gives it). Does not connect yet.
     pub fn new(base: &str, options: Options) -> Result<Client> {
         let url = Url::parse(base).map_err(|error| Error::usage(format!("bad URL {base}: {error}")))?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(options.tls.config()?)
-            .http1_only()
-            .no_proxy()
-            .redirect(Policy::none())
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(Duration::from_secs(20))
-            .tcp_nodelay(true)
-            .user_agent(agent())
-            .build()
-            .map_err(|error| Error::caused(fault::Kind::Usage, "cannot set up HTTP", error))?;
+        let client = transport(&options)?;
         let name = base.trim_end_matches('/').to_owned();
         Ok(Client { client, base: url, name, options })
     }
@@ -194,6 +184,21 @@ impl Client {
         };
         Ok(Reply { status: response.status().as_u16(), headers, body: ReplyBody::new(response, reading, gzip) })
     }
+}
+
+/// The client below [`Client`], for libraries that make their own requests (object stores).
+pub fn transport(options: &Options) -> Result<reqwest::Client> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(options.tls.config()?)
+        .http1_only()
+        .no_proxy()
+        .redirect(Policy::none())
+        .connect_timeout(options.connect_timeout)
+        .pool_idle_timeout(Duration::from_secs(20))
+        .tcp_nodelay(true)
+        .user_agent(agent())
+        .build()
+        .map_err(|error| Error::caused(fault::Kind::Usage, "cannot set up HTTP", error))
 }
 
 /// `tsferry/VERSION`, and of a stage of a split (`ts-run` says so in its environment) also which one it is: so that a

@@ -65,7 +65,8 @@ impl Timing {
         Timing(Some(Arc::new(hear)))
     }
 
-    pub(crate) fn tell(&self, since: std::time::Instant) {
+    /// A reply has come to what was sent `since`.
+    pub fn tell(&self, since: std::time::Instant) {
         if let Some(hear) = &self.0 {
             hear(since.elapsed());
         }
