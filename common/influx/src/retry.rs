@@ -5,6 +5,7 @@
 //! a 204 says that they are stored.
 
 use crate::reply::{self, ErrorBody, Named};
+pub use net::retry::Trouble;
 use std::time::Duration;
 
 /// What to do after a reply.
@@ -41,19 +42,6 @@ pub enum Verdict {
         /// What the server said.
         reason: String,
     },
-}
-
-/// Why the same request may succeed later.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// The server asks for time: 429, 503, or anything with `Retry-After`.
-    Throttled,
-    /// Nobody is there: no connection, no reply, a proxy that finds no server (502, 504).
-    Down,
-    /// The server is full rather than busy: wait long, and do not hope for much.
-    Full,
-    /// Anything else that may pass.
-    Other,
 }
 
 /// Lines were rejected.

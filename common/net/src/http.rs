@@ -11,6 +11,7 @@ use crate::{Bytes, Failure, Side, Stop, Timing};
 use fault::{Error, Result, Secret};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 use url::Url;
 
@@ -66,7 +67,7 @@ pub struct Request {
     method: Method,
     path: String,
     query: Vec<(String, String)>,
-    headers: Vec<(&'static str, Secret)>,
+    headers: Vec<(Cow<'static, str>, Secret)>,
     body: Bytes,
 }
 
@@ -102,14 +103,14 @@ impl Request {
     }
 
     /// Adds a header.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Request {
-        self.headers.push((name, Secret::public(value)));
+    pub fn header(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Request {
+        self.headers.push((name.into(), Secret::public(value)));
         self
     }
 
     /// Adds a header whose value is a secret (see [`crate::auth`]).
-    pub fn secret_header(mut self, name: &'static str, value: Secret) -> Request {
-        self.headers.push((name, value));
+    pub fn secret_header(mut self, name: impl Into<Cow<'static, str>>, value: Secret) -> Request {
+        self.headers.push((name.into(), value));
         self
     }
 
@@ -149,9 +150,9 @@ impl Client {
         }
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
-            let name = HeaderName::try_from(*name).map_err(|_| setup(format!("bad header name {name}")))?;
+            let name = HeaderName::try_from(name.as_ref()).map_err(|_| setup(format!("bad header name {name}")))?;
             // The value may be a secret: it is not shown, not even when it is invalid.
-            let mut value = HeaderValue::from_str(value.expose())
+            let mut value = HeaderValue::from_bytes(value.expose().as_bytes())
                 .map_err(|_| setup(format!("the value of header {name} holds characters that HTTP forbids")))?;
             value.set_sensitive(true);
             headers.insert(name, value);

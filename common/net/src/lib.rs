@@ -4,13 +4,17 @@
 //! repeat ([`Failure`]): was anything sent, was the reply cut, did the other side only take too long?
 
 pub mod auth;
+pub mod batch;
+pub mod breaker;
 pub mod endpoint;
 mod failure;
+pub mod gate;
 pub mod http;
 mod http_body;
 pub mod retry;
 mod runtime;
 pub mod tls;
+pub mod window;
 pub mod ws;
 mod ws_frame;
 

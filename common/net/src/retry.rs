@@ -21,6 +21,19 @@ pub enum Verdict<T> {
     Fatal(Error),
 }
 
+/// Why the same request may succeed later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The server asks for time: 429, 503, or anything with `Retry-After`.
+    Throttled,
+    /// Nobody is there: no connection, no reply, a proxy that finds no server (502, 504).
+    Down,
+    /// The server is full rather than busy: wait long, and do not hope for much.
+    Full,
+    /// Anything else that may pass.
+    Other,
+}
+
 /// How an operation ended that [`run`] did not have to give up on.
 #[derive(Debug)]
 pub enum Outcome<T> {

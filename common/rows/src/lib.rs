@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod blocks;
+pub mod bulk;
 mod bytes16;
 mod cells;
 pub mod column;

@@ -91,14 +91,14 @@ impl<W: Write + Send> Writer for NdjsonWriter<W> {
 }
 
 /// An object or array on one line that may stand in the line as it is.
-fn is_document(text: &[u8]) -> bool {
+pub(crate) fn is_document(text: &[u8]) -> bool {
     matches!(text.first(), Some(b'{' | b'['))
         && !text.contains(&b'\n')
         && serde_json::from_slice::<&RawValue>(text).is_ok_and(|raw| raw.get().len() == text.len())
 }
 
 /// A JSON string.
-fn quote(text: &[u8], out: &mut Vec<u8>) {
+pub(crate) fn quote(text: &[u8], out: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     let mut start = 0;

@@ -6,11 +6,29 @@
 //! | `client` | a connection to a front end over the MySQL protocol |
 //! | `retry` | what an error means |
 //! | `sql` | names and literals |
+//! | `be_map` | where a back end is to be found from here |
+//! | `hops` | the way of an HTTP request from a front end to a back end |
+//! | `label` | the names of loads |
+//! | `load` | Stream Load: a body under a label |
+//! | `reply` | what comes back over HTTP |
+//! | `request` | what we send over HTTP: paths and headers |
+//! | `state` | what became of a label |
+//! | `transaction` | loads in two phases |
+//! | `verdict` | what an HTTP reply means for a load |
 
+pub mod be_map;
 pub mod client;
+pub mod hops;
+pub mod label;
+pub mod load;
+pub mod reply;
+pub mod request;
 pub mod retry;
 pub mod sql;
+pub mod state;
 pub mod target;
+pub mod transaction;
+pub mod verdict;
 
 pub use client::Client;
 pub use target::Target;

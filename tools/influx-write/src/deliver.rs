@@ -3,11 +3,11 @@
 //! What a reply means is the client's business ([`Verdict`]); here it is acted upon. Points may be sent twice, which is
 //! harmless, but a line counts as delivered only when a request that held it was answered with success.
 
-use crate::batch::{Batch, Part};
 use crate::find::find;
 use fault::{Error, Kind, Result};
 use influx::{Rejected, Trouble, Verdict};
 use net::Bytes;
+use net::batch::{Batch, Part};
 use net::retry::{Backoff, Policy};
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Finding the lines that a server named in a reply.
 
-use crate::batch::{Batch, Part};
 use influx::reply::{Named, Which};
+use net::batch::{Batch, Part};
 use std::collections::HashMap;
 
 /// The numbers (in the batch, ascending) of the named lines, with the server's reasons. `None` if nothing was named, or

@@ -2,25 +2,22 @@
 
 mod ahead;
 pub mod args;
-pub mod batch;
-pub mod breaker;
 pub mod deliver;
 pub mod find;
-pub mod gate;
 pub mod lines;
 mod live;
 mod pack;
 mod pool;
 mod source;
-pub mod window;
 
 use args::{Args, Plan};
 use cli::rejects::Rejects;
+use cli::workers::Shared;
 use cli::{Run, Tool};
 use fault::{Error, Kind, Result};
 use influx::Client;
 use lines::Lines;
-use live::{Live, Shared};
+use live::Live;
 use net::http::Options;
 use net::retry::{Outcome, Policy, Verdict};
 use net::{Side, tls::Tls};

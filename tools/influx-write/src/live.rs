@@ -1,35 +1,20 @@
 //! The outside of a delivery: the real server, the counters, the rejects.
 
 use crate::args::Plan;
-use crate::breaker::News;
 use crate::deliver::Outside;
-use crate::gate::{Gate, Learnt, Turn};
 use crate::pack::Packer;
-use crate::window::Change;
+use cli::Counter;
 use cli::rate::Rate;
-use cli::rejects::Rejects;
-use cli::{Counter, Run};
+use cli::workers::Shared;
 use fault::{Error, Result};
 use influx::{Client, Trouble, Verdict};
 use net::Bytes;
+use net::breaker::News;
+use net::gate::{Gate, Learnt, Turn};
+use net::window::Change;
 use rows::time::Unit;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
-
-/// What the threads share.
-pub struct Shared {
-    run: Run,
-    rejects: Mutex<Rejects>,
-    ended: AtomicBool,
-    error: Mutex<Option<Error>>,
-    warned: AtomicBool,
-    /// Outages that were told of.
-    told: AtomicU32,
-}
-
-/// Outages that are told without `-v`.
-const TOLD: u32 = 3;
 
 /// The connection of one worker.
 #[derive(Clone)]
@@ -55,54 +40,6 @@ pub struct Live {
     longest_outage: Duration,
     /// Lines are counted only where their rate is limited.
     rows_limited: bool,
-}
-
-impl Shared {
-    /// Shared by the threads of one run.
-    pub fn new(run: &Run, rejects: Rejects) -> Arc<Shared> {
-        Arc::new(Shared {
-            run: run.clone(),
-            rejects: Mutex::new(rejects),
-            ended: AtomicBool::new(false),
-            error: Mutex::new(None),
-            warned: AtomicBool::new(false),
-            told: AtomicU32::new(0),
-        })
-    }
-
-    /// Sets a line aside.
-    pub fn reject(&self, line: &[u8], reason: &str) -> Result<()> {
-        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).add(line, reason)
-    }
-
-    /// Writes the rejects out.
-    pub fn flush_rejects(&self) -> Result<()> {
-        self.rejects.lock().unwrap_or_else(PoisonError::into_inner).flush()
-    }
-
-    /// No batch shall be begun any more.
-    pub fn ended(&self) -> bool {
-        self.ended.load(Ordering::SeqCst) || self.run.stop().is_raised()
-    }
-
-    /// What waits is not sent.
-    pub fn abandon(&self) {
-        self.ended.store(true, Ordering::SeqCst);
-    }
-
-    /// A worker failed: the others end too. The first error is kept.
-    pub fn fail(&self, error: Error) {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-        self.abandon();
-    }
-
-    /// The first error of a worker.
-    pub fn take_error(&self) -> Result<()> {
-        match self.error.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(error) => Err(error),
-            None => Ok(()),
-        }
-    }
 }
 
 impl Live {
@@ -149,12 +86,14 @@ impl Live {
             self.shared.run.info(format!("{to} requests in flight, {from} before: {why}"));
         }
         match news {
-            Some(News::Down) => self.tell(format!(
+            Some(News::Down) => self.shared.tell(format!(
                 "the target is down ({}); nothing is read until it is back, for {} s at most",
                 reason(verdict),
                 self.longest_outage.as_secs()
             )),
-            Some(News::Back(lasted)) => self.tell(format!("the target is back after {:.1} s", lasted.as_secs_f64())),
+            Some(News::Back(lasted)) => {
+                self.shared.tell(format!("the target is back after {:.1} s", lasted.as_secs_f64()))
+            }
             None => {}
         }
     }
@@ -167,15 +106,6 @@ impl Live {
         self.outages.set(totals.outages);
         self.outage.set(milliseconds(totals.outage));
         self.target_down.set(u64::from(totals.down));
-    }
-
-    /// Beginning and end of an outage: everybody sees the first few.
-    fn tell(&self, text: String) {
-        if self.shared.told.fetch_add(1, Ordering::Relaxed) < 2 * TOLD {
-            self.shared.run.warn(text);
-        } else {
-            self.shared.run.info(text);
-        }
     }
 
     fn stopped(&self) -> Result<()> {
@@ -235,12 +165,7 @@ impl Outside for Live {
 
     fn wait(&mut self, time: Duration, why: &str) -> Result<()> {
         self.retries.add(1);
-        let text = format!("{why}; trying again in {:.1} s", time.as_secs_f64());
-        if self.shared.warned.swap(true, Ordering::Relaxed) {
-            self.shared.run.info(text);
-        } else {
-            self.shared.run.warn(text);
-        }
+        self.shared.again(format!("{why}; trying again in {:.1} s", time.as_secs_f64()));
         let stop = self.shared.run.stop();
         if net::retry::sleep(time, &|| stop.is_raised() || self.shared.ended()) {
             return Ok(());

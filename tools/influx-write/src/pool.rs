@@ -4,10 +4,11 @@
 //! batch in flight, one is being filled for it, and at most one waits. A slow server therefore stops the reading.
 
 use crate::args::{Order, Plan};
-use crate::batch::{Batch, Builder, Spares};
 use crate::deliver::Delivery;
-use crate::live::{Live, Shared};
+use crate::live::Live;
+use cli::workers::Shared;
 use fault::{Error, Kind, Result};
+use net::batch::{Batch, Builder, Spares};
 use net::retry::Policy;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -4,9 +4,9 @@
 //! the operating system like any other line protocol: one way to the server, with the same checks.
 
 use crate::args::{Args, Plan};
-use crate::live::Shared;
 use cli::Run;
 use cli::input::Input;
+use cli::workers::Shared;
 use fault::{Error, Kind, Result};
 use rows::format::{BadRow, Format, ReadOptions, Source, WriteOptions};
 use rows::line_protocol::{EncodeOptions, LpWriter, Measurement, NoLines, Rejected};

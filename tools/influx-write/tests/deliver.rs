@@ -3,9 +3,9 @@
 use fault::{Error, Kind, Result};
 use influx::reply::{Named, Which};
 use influx::{Rejected, Stored, Trouble, Verdict};
-use influx_write::batch::{Builder, Spares};
 use influx_write::deliver::{Delivery, Outside};
 use net::Bytes;
+use net::batch::{Builder, Spares};
 use net::retry::Policy;
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;

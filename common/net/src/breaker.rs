@@ -3,8 +3,7 @@
 //!
 //! Times are given, so that this is a rule and not a clock.
 
-use influx::Trouble;
-use net::retry::{Backoff, Policy};
+use crate::retry::{Backoff, Policy, Trouble};
 use std::time::{Duration, Instant};
 
 /// Failures in a row, of all connections together, that mean an outage.

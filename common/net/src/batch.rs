@@ -1,6 +1,6 @@
-//! A batch: whole lines in one buffer, and where each of them ends.
+//! A batch: whole lines (rows) in one buffer, and where each of them ends. Workers send it, or parts of it.
 
-use net::Bytes;
+use crate::Bytes;
 use std::sync::{Mutex, PoisonError};
 
 /// Lines being collected.
@@ -53,6 +53,27 @@ impl Builder {
         self.body.push(b'\n');
         // The limits on batches keep this far below 4 GiB (see `args`).
         self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Where the next row is appended by hand; [`Builder::end`] ends it.
+    pub fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.body
+    }
+
+    /// What stands in the buffer behind the last row is a row.
+    pub fn end(&mut self) {
+        self.ends.push(u32::try_from(self.body.len()).unwrap_or(u32::MAX));
+    }
+
+    /// Takes back what was appended behind the last row.
+    pub fn undo(&mut self) {
+        let end = self.ends.last().map_or(0, |&end| end as usize);
+        self.body.truncate(end);
+    }
+
+    /// Makes room for a batch of so many bytes at once: growing step by step takes twice the memory.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.body.reserve_exact(bytes.saturating_sub(self.body.len()));
     }
 
     /// Takes over the lines of another, which is empty then. Only within the limits on batches.

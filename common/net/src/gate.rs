@@ -2,8 +2,8 @@
 //! says that the target is down or asked for time.
 
 use crate::breaker::{Breaker, Go, News};
+use crate::retry::Trouble;
 use crate::window::{Begun, Change, Window};
-use influx::Trouble;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
