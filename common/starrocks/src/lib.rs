@@ -5,6 +5,9 @@
 //! | `target` | what a URL says |
 //! | `client` | a connection to a front end over the MySQL protocol |
 //! | `retry` | what an error means |
+//! | `catalog` | version, databases, tables, columns, partitions |
+//! | `types` | StarRocks' types, and how each is read |
+//! | `columns` | rows of text into Arrow columns |
 //! | `sql` | names and literals |
 //! | `be_map` | where a back end is to be found from here |
 //! | `hops` | the way of an HTTP request from a front end to a back end |
@@ -17,7 +20,9 @@
 //! | `verdict` | what an HTTP reply means for a load |
 
 pub mod be_map;
+pub mod catalog;
 pub mod client;
+pub mod columns;
 pub mod hops;
 pub mod label;
 pub mod load;
@@ -28,6 +33,7 @@ pub mod sql;
 pub mod state;
 pub mod target;
 pub mod transaction;
+pub mod types;
 pub mod verdict;
 
 pub use client::Client;

@@ -1,0 +1,168 @@
+//! Rows of text into Arrow columns: bytes are read where they lie, none becomes a String.
+
+use crate::client::cell;
+use crate::types::Form;
+use fault::{Error, Kind, Result};
+use mysql_async::Row;
+use rows::column::{Builder, Fit, Misfit};
+use rows::types::Type;
+use rows::{Limits, RecordBatch, SchemaRef};
+
+/// The columns of a result under construction.
+pub struct Columns {
+    schema: SchemaRef,
+    columns: Vec<Column>,
+    limits: Limits,
+    rows: usize,
+    /// Of texts; the other columns take `fixed` bytes a row.
+    bytes: usize,
+    fixed: usize,
+}
+
+struct Column {
+    builder: Builder,
+    form: Form,
+}
+
+const NO_DATE: Misfit = "is no date (such as 2024-01-01)";
+const NO_TIME: Misfit = "is no DATETIME (such as 2024-01-01 00:00:00.000000)";
+const NO_TEXT: Misfit = "is not valid UTF-8";
+
+impl Columns {
+    /// Columns of this schema; `forms` say how the text of each is spelled.
+    pub fn new(schema: SchemaRef, forms: &[Form], limits: Limits) -> Result<Columns> {
+        let mut columns = Vec::with_capacity(forms.len());
+        for (field, form) in schema.fields().iter().zip(forms) {
+            columns.push(Column { builder: Builder::new(Type::of(field)?), form: *form });
+        }
+        let fixed = columns.iter().map(|column| Builder::row_bytes(column.builder.ty())).sum();
+        Ok(Columns { schema, columns, limits, rows: 0, bytes: 0, fixed })
+    }
+
+    /// Appends a row. `true`: the batch is full.
+    ///
+    /// # Errors
+    /// Exit 3 for a cell that is not of its column's type, with the name of the column.
+    pub fn push(&mut self, row: &Row) -> Result<bool> {
+        if row.len() != self.columns.len() {
+            let text = format!("{} cells came for {} columns", row.len(), self.columns.len());
+            return Err(Error::new(Kind::Malformed, text));
+        }
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            match cell(row, index) {
+                None => column.builder.null(),
+                Some(text) => {
+                    self.bytes += text.len();
+                    if let Err(why) = column.put(text) {
+                        return Err(misfit(&self.schema, index, text, why));
+                    }
+                }
+            }
+        }
+        self.rows += 1;
+        Ok(self.rows >= self.limits.rows || self.rows * self.fixed + self.bytes >= self.limits.bytes)
+    }
+
+    /// The rows so far as a batch; `None` if there are none.
+    pub fn take(&mut self) -> Result<Option<RecordBatch>> {
+        if self.rows == 0 {
+            return Ok(None);
+        }
+        (self.rows, self.bytes) = (0, 0);
+        let arrays = self.columns.iter_mut().map(|column| column.builder.finish()).collect::<Result<Vec<_>>>()?;
+        RecordBatch::try_new(self.schema.clone(), arrays)
+            .map(Some)
+            .map_err(|error| Error::caused(Kind::Bug, "cannot build a batch", error))
+    }
+
+    /// Forgets the rows so far.
+    pub fn clear(&mut self) {
+        self.columns.iter_mut().for_each(|column| column.builder.truncate(0));
+        (self.rows, self.bytes) = (0, 0);
+    }
+}
+
+impl Column {
+    #[inline]
+    fn put(&mut self, text: &[u8]) -> Fit {
+        match self.form {
+            Form::Plain => self.builder.text(text),
+            Form::Text => {
+                if std::str::from_utf8(text).is_err() {
+                    return Err(NO_TEXT);
+                }
+                self.builder.raw(text)
+            }
+            Form::DateTime => self.builder.text(&datetime(text).ok_or(NO_TIME)?),
+            Form::Date => {
+                let mut whole = *b"0000-00-00T00:00:00Z";
+                if text.len() != 10 {
+                    return Err(NO_DATE);
+                }
+                whole[..10].copy_from_slice(text);
+                self.builder.text(&whole).map_err(|_| NO_DATE)
+            }
+        }
+    }
+}
+
+/// `YYYY-MM-DD HH:MM:SS` with up to six digits behind a point, as RFC 3339 with six.
+#[inline]
+fn datetime(text: &[u8]) -> Option<[u8; 27]> {
+    let mut whole = *b"0000-00-00T00:00:00.000000Z";
+    whole[..10].copy_from_slice(text.get(..10)?);
+    whole[11..19].copy_from_slice(text.get(11..19)?);
+    if !matches!(text.get(10), Some(b' ' | b'T')) {
+        return None;
+    }
+    match text.get(19..) {
+        Some([]) => {}
+        Some([b'.', digits @ ..]) if digits.len() <= 6 => whole[20..20 + digits.len()].copy_from_slice(digits),
+        _ => return None,
+    }
+    Some(whole)
+}
+
+#[cold]
+fn misfit(schema: &SchemaRef, index: usize, text: &[u8], why: Misfit) -> Error {
+    let field = schema.field(index);
+    let hint = match Type::of(field) {
+        Ok(Type::Decimal(38, 0)) => ": LARGEINT has up to 39 digits, use --largeint text",
+        _ => "",
+    };
+    Error::new(Kind::Malformed, format!("column {}: '{}' {why}{hint}", field.name(), fault::excerpt(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::proptest::prelude::*;
+
+    #[test]
+    fn times_are_taken_with_or_without_a_fraction() {
+        for (text, whole) in [
+            ("2024-01-02 03:04:05", Some("2024-01-02T03:04:05.000000Z")),
+            ("2024-01-02 03:04:05.12", Some("2024-01-02T03:04:05.120000Z")),
+            ("2024-01-02 03:04:05.123456", Some("2024-01-02T03:04:05.123456Z")),
+            ("2024-01-02T03:04:05", Some("2024-01-02T03:04:05.000000Z")),
+            ("2024-01-02 03:04:05.1234567", None),
+            ("2024-01-02 03:04:05Z", None),
+            ("2024-01-02", None),
+            ("", None),
+        ] {
+            assert_eq!(datetime(text.as_bytes()).as_ref().map(|all| &all[..]), whole.map(str::as_bytes), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn random_bytes_never_panic(bytes: Vec<u8>) {
+            for (form, ty) in [
+                (Form::Plain, Type::Long), (Form::Text, Type::String), (Form::Date, Type::Timestamp(rows::time::Unit::S)),
+                (Form::DateTime, Type::Timestamp(rows::time::Unit::Us)), (Form::Plain, Type::Binary), (Form::Plain, Type::Decimal(38, 0)),
+            ] {
+                let _ = Column { builder: Builder::new(ty), form }.put(&bytes);
+            }
+        }
+    }
+}
