@@ -1,17 +1,25 @@
 //! Object storage (S3 and what speaks like it, and folders) and the queues that tell of new objects.
 
 mod client;
+mod download;
 mod file;
 mod location;
+mod manifest;
 mod object;
 mod options;
 pub mod queue;
 mod settings;
 mod transport;
+mod upload;
+mod uploads;
 mod verdict;
 
 pub use client::{Client, Put};
+pub use download::Reader;
 pub use location::{Location, Scheme};
+pub use manifest::{Difference, Entry, MANIFEST, Manifest};
 pub use object::{Object, note};
 pub use options::Options;
 pub use settings::{Credentials, Settings};
+pub use upload::{SMALLEST_PART, Upload, Written, digest_of, is_whole};
+pub use uploads::Begun;
