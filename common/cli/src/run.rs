@@ -231,6 +231,12 @@ impl Run {
         self.inner.log.message("warning", message.as_ref());
     }
 
+    /// Tells of a repetition: counts it (`retries`), and says what went wrong and how long the wait is.
+    pub fn retrying(&self, error: &Error, wait: Duration) {
+        self.counter("retries").add(1);
+        self.warn(format!("{error}: trying again in {:.1} s", wait.as_secs_f64()));
+    }
+
     /// With `-v`.
     pub fn info(&self, message: impl AsRef<str>) {
         if self.inner.log.verbosity >= 1 {

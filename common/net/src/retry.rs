@@ -141,6 +141,24 @@ pub fn run<T>(
     }
 }
 
+/// Asks until there is an answer, as long as the errors are of a kind that may pass.
+pub fn repeat<T>(
+    policy: Policy,
+    stop: &dyn Fn() -> bool,
+    before_wait: impl FnMut(&Error, Duration),
+    mut ask: impl FnMut() -> Result<T>,
+) -> Result<T> {
+    let attempt = |_| match ask() {
+        Ok(answer) => Verdict::Done(answer),
+        Err(error) if error.kind().retryable() => Verdict::Retry { after: None, error },
+        Err(error) => Verdict::Fatal(error),
+    };
+    match run(policy, stop, before_wait, attempt)? {
+        Outcome::Done(answer) => Ok(answer),
+        Outcome::Split(error) | Outcome::Reject(error) => Err(error),
+    }
+}
+
 /// Sleeps; `false` as soon as `stop` says so.
 pub fn sleep(time: Duration, stop: &dyn Fn() -> bool) -> bool {
     let end = Instant::now() + time;

@@ -5,6 +5,7 @@
 //! real server in `testdata/wire/tdengine`.
 
 mod ahead;
+pub mod asker;
 pub mod block;
 pub mod block2;
 pub mod build;
@@ -25,6 +26,7 @@ pub mod version;
 mod words;
 pub mod ws;
 
+pub use asker::Asker;
 pub use client::{Client, Config, Results};
 pub use retry::{Action, Failure, Result};
 pub use types::{Column, Type};

@@ -132,20 +132,11 @@ fn open(args: &Args, plan: &Plan, client: &Client, group: &[Measurement], run: &
 }
 
 /// A question to the catalog, asked again while the server is busy.
-fn retried<T>(args: &Args, run: &Run, mut ask: impl FnMut() -> Result<T>) -> Result<T> {
-    use net::retry::{Outcome, Verdict};
+fn retried<T>(args: &Args, run: &Run, ask: impl FnMut() -> Result<T>) -> Result<T> {
     let (stop, retries) = (run.stop(), run.counter("retries"));
-    let attempt = |_| match ask() {
-        Ok(value) => Verdict::Done(value),
-        Err(error) if error.kind() == Side::Source.kind() => Verdict::Retry { after: None, error },
-        Err(error) => Verdict::Fatal(error),
-    };
     let heard = |error: &Error, _| {
         retries.add(1);
         run.info(error.to_string());
     };
-    match net::retry::run(Policy::new(args.retry.retries), &|| stop.is_raised(), heard, attempt)? {
-        Outcome::Done(value) => Ok(value),
-        Outcome::Split(error) | Outcome::Reject(error) => Err(error),
-    }
+    net::retry::repeat(Policy::new(args.retry.retries), &|| stop.is_raised(), heard, ask)
 }

@@ -6,19 +6,17 @@ use fault::{Error, Kind, Result};
 use globset::{GlobBuilder, GlobMatcher};
 use net::Side;
 use net::http::Options;
-use net::retry::{Backoff, Policy};
+use net::retry::Policy;
 use net::tls::Tls;
 use rows::time::Unit;
 use tdengine::catalog::{self, Extent, TableKind};
 use tdengine::value::Value;
-use tdengine::{Client, Config, sql};
+use tdengine::{Asker, Client, Config, sql};
 
 /// A connection to TDengine that is made again when it breaks.
 pub struct Source {
-    config: Config,
-    policy: Policy,
+    asker: Asker,
     run: Run,
-    client: Option<Client>,
     database: String,
 }
 
@@ -50,38 +48,15 @@ impl Source {
         let Some(database) = config.login.database.clone() else {
             return Err(Error::usage(format!("{}: the URL names no database: add /NAME", config.name())));
         };
-        Ok(Source { policy: Policy::new(args.retry.retries), config, run: run.clone(), client: None, database })
+        let asker = Asker::new(config, Policy::new(args.retry.retries));
+        Ok(Source { asker, run: run.clone(), database })
     }
 
-    /// Asks until there is an answer, or the retries are used up.
-    fn ask<T>(&mut self, mut question: impl FnMut(&mut Client) -> tdengine::Result<T>) -> Result<T> {
-        let mut backoff = Backoff::new(self.policy, None);
-        loop {
-            let client = match self.client.take() {
-                Some(client) => Ok(client),
-                None => Client::open(&self.config),
-            };
-            let failure = match client {
-                Ok(mut client) => match question(&mut client) {
-                    Ok(answer) => {
-                        self.client = Some(client);
-                        return Ok(answer);
-                    }
-                    Err(failure) => failure,
-                },
-                Err(failure) => failure,
-            };
-            self.run.stop().check()?;
-            if !failure.again(backoff.used()) {
-                return Err(failure.error);
-            }
-            let Some(wait) = backoff.next_wait(failure.after) else {
-                return Err(failure.error.context(format!("gave up after {} retries", self.policy.retries)));
-            };
-            self.run.counter("retries").add(1);
-            self.run.warn(format!("{}: trying again in {:.1} s", failure.error, wait.as_secs_f64()));
-            self.run.stop().sleep(wait)?;
-        }
+    fn ask<T>(&mut self, question: impl FnMut(&mut Client) -> tdengine::Result<T>) -> Result<T> {
+        let run = &self.run;
+        let answer = self.asker.ask(|error, wait| run.retrying(error, wait), question);
+        // A signal shows as a broken wait; what it was is the run's to say.
+        answer.map_err(|error| run.stop().check().err().unwrap_or(error))
     }
 
     /// Super tables and ordinary tables that the patterns name, in the order of their names.

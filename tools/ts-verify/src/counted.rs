@@ -10,10 +10,10 @@ use arrow_array::{Array, RecordBatch};
 use cli::Run;
 use fault::{Context, Error, Kind, Result};
 use influx::dump::Window;
-use net::retry::{Backoff, Policy, sleep};
+use net::retry::{Policy, repeat};
 use rows::time::{Nanos, Unit};
 use std::collections::{BTreeMap, HashMap};
-use tdengine::{Config, catalog, sql};
+use tdengine::{Asker, Config, catalog, sql};
 
 /// What a table holds in a span of time.
 #[derive(Clone, Debug, Default)]
@@ -34,32 +34,6 @@ pub trait Source {
     fn count(&mut self, table: &str, from: Nanos, to: Nanos) -> Result<Counted>;
 }
 
-/// Asks again where that can help.
-fn repeat<T>(
-    policy: Policy,
-    run: &Run,
-    mut ask: impl FnMut(u32) -> std::result::Result<T, (Error, bool)>,
-) -> Result<T> {
-    let mut backoff = Backoff::new(policy, None);
-    loop {
-        run.stop().check()?;
-        let error = match ask(backoff.used()) {
-            Ok(answer) => return Ok(answer),
-            Err((error, false)) => return Err(error),
-            Err((error, true)) => error,
-        };
-        let Some(wait) = backoff.next_wait(None) else {
-            return Err(error.context(format!("gave up after {} retries", policy.retries)));
-        };
-        run.counter("retries").add(1);
-        run.warn(format!("{error}: trying again in {:.1} s", wait.as_secs_f64()));
-        let stop = run.stop();
-        if !sleep(wait, &|| stop.is_raised()) {
-            stop.check()?;
-        }
-    }
-}
-
 /// A bound in a coarser unit: the first instant of that unit that is not before.
 fn bound(at: Nanos, unit: Unit) -> Result<i64> {
     let step = i128::from(unit.nanos());
@@ -69,10 +43,8 @@ fn bound(at: Nanos, unit: Unit) -> Result<i64> {
 
 /// TDengine: `SELECT COUNT(*), COUNT(field)…` for each window.
 pub struct Tdengine {
-    config: Config,
-    policy: Policy,
+    asker: Asker,
     run: Run,
-    client: Option<tdengine::Client>,
     database: String,
     known: HashMap<String, Option<TdTable>>,
 }
@@ -94,24 +66,13 @@ impl Tdengine {
         let Some(database) = config.login.database.clone() else {
             return Err(Error::usage(format!("{}: the URL names no database: add /NAME", config.name())));
         };
-        Ok(Tdengine { config, policy, run: run.clone(), client: None, database, known: HashMap::new() })
+        Ok(Tdengine { asker: Asker::new(config, policy), run: run.clone(), database, known: HashMap::new() })
     }
 
-    fn ask<T>(&mut self, mut question: impl FnMut(&mut tdengine::Client) -> tdengine::Result<T>) -> Result<T> {
-        let (policy, run) = (self.policy, self.run.clone());
-        repeat(policy, &run, |used| {
-            let failed = |failure: tdengine::Failure| {
-                let again = failure.again(used);
-                (failure.error, again)
-            };
-            let mut client = match self.client.take() {
-                Some(client) => client,
-                None => tdengine::Client::open(&self.config).map_err(failed)?,
-            };
-            let answer = question(&mut client).map_err(failed)?;
-            self.client = Some(client);
-            Ok(answer)
-        })
+    fn ask<T>(&mut self, question: impl FnMut(&mut tdengine::Client) -> tdengine::Result<T>) -> Result<T> {
+        let run = &self.run;
+        let answer = self.asker.ask(|error, wait| run.retrying(error, wait), question);
+        answer.map_err(|error| run.stop().check().err().unwrap_or(error))
     }
 
     fn table(&mut self, name: &str) -> Result<Option<TdTable>> {
@@ -193,12 +154,10 @@ impl Influx {
     }
 
     fn ask<T>(&self, question: impl Fn(&influx::Client) -> Result<T>) -> Result<T> {
-        repeat(self.policy, &self.run, |_| {
-            question(&self.client).map_err(|error| {
-                let again = error.kind().retryable();
-                (error, again)
-            })
-        })
+        let stop = self.run.stop();
+        let retrying = |error: &Error, wait| self.run.retrying(error, wait);
+        let answer = repeat(self.policy, &|| stop.is_raised(), retrying, || question(&self.client));
+        answer.map_err(|error| stop.check().err().unwrap_or(error))
     }
 
     fn measurement(&mut self, name: &str) -> Result<Option<influx::catalog::Measurement>> {
