@@ -6,11 +6,12 @@
 
 use super::sqs_reply::{self, Deleted, Received};
 use super::{Ask, Held, Message, Options, Queue};
+use crate::{Scheme, Settings};
 use fault::{Error, Kind, Result, Secret};
 use net::http::{Client, Request};
 use net::retry::{self, Outcome, Policy, Verdict};
 use net::{Endpoint, Side, Stop, What};
-use object_store::aws::{AmazonS3Builder, AwsAuthorizer, AwsCredential, AwsCredentialProvider};
+use object_store::aws::{AwsAuthorizer, AwsCredential, AwsCredentialProvider};
 use object_store::client::{HttpRequest, HttpRequestBody};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -63,13 +64,9 @@ impl Sqs {
             .or_else(|| variable("AWS_DEFAULT_REGION"))
             .or_else(|| of_host(&endpoint.host))
             .unwrap_or_else(|| "us-east-1".to_owned());
-        let credentials = AmazonS3Builder::from_env()
-            .with_bucket_name("none")
-            .with_region(&region)
-            .build()
-            .map_err(|error| Error::caused(Kind::Usage, "cannot find AWS credentials", error))?
-            .credentials()
-            .clone();
+        // Of no bucket: what is wanted is who signs, renewed where a role's key runs out.
+        let signing = crate::Options { tls: options.tls.clone(), ..crate::Options::new(Side::Source) };
+        let credentials = Settings::from_env(Scheme::S3, Side::Source)?.open("none", &signing)?.credentials().clone();
         let client = |stop: Stop, timeout: Duration| {
             Client::new(
                 &base,
@@ -104,7 +101,11 @@ impl Sqs {
 
     /// One call, repeated while that may help.
     fn call(&self, name: &str, body: &Value, client: &Client) -> Result<Value> {
-        let policy = Policy { longest: Duration::from_secs(10), ..Policy::new(self.options.retries) };
+        self.attempts(name, body, client, self.options.retries)
+    }
+
+    fn attempts(&self, name: &str, body: &Value, client: &Client, retries: u32) -> Result<Value> {
+        let policy = Policy { longest: Duration::from_secs(10), ..Policy::new(retries) };
         let stop = || self.options.stop.is_raised();
         let text = body.to_string();
         let tell = |error: &Error, wait: Duration| self.options.retried.tell(error, wait);
@@ -193,9 +194,9 @@ impl Sqs {
     }
 
     /// After the stop flag, one short attempt; retries would outlive the process.
-    fn last_or(&self, name: &str, body: &Value) -> Result<Value> {
+    fn last_or(&self, name: &str, body: &Value, retries: u32) -> Result<Value> {
         if !self.options.stop.is_raised() {
-            return self.call(name, body, &self.working);
+            return self.attempts(name, body, &self.working, retries);
         }
         let brief = Client::new(
             &self.base,
@@ -245,9 +246,10 @@ impl Queue for Sqs {
         }
     }
 
+    /// Tried twice and no more: whoever keeps a message hidden comes again, and must not be kept from looking at its work.
     fn visible_in(&self, receipt: &str, time: Duration) -> Result<Held> {
         let body = json!({"QueueUrl": self.url, "ReceiptHandle": receipt, "VisibilityTimeout": seconds(time)});
-        match self.last_or("ChangeMessageVisibility", &body) {
+        match self.last_or("ChangeMessageVisibility", &body, 1) {
             Ok(_) => Ok(Held::Yes),
             Err(error) if sqs_reply::is_lost(&error) => Ok(Held::Lost),
             Err(error) => Err(error),
@@ -263,7 +265,7 @@ impl Queue for Sqs {
                 .map(|(n, receipt)| json!({"Id": n.to_string(), "ReceiptHandle": receipt}))
                 .collect();
             let body = json!({"QueueUrl": self.url, "Entries": entries});
-            let reply = self.last_or("DeleteMessageBatch", &body)?;
+            let reply = self.last_or("DeleteMessageBatch", &body, self.options.retries)?;
             held.extend(sqs_reply::parse::<Deleted>(reply)?.held(chunk.len())?);
         }
         Ok(held)

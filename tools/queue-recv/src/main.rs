@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&queue_recv::TOOL, queue_recv::run)
+}

@@ -1,0 +1,63 @@
+//! The list of all objects of a job, which its writer puts when it has written them all: with it the end is known, not guessed.
+
+use crate::Args;
+use crate::work::{Bench, lock};
+use cli::Run;
+use fault::Result;
+use net::{Side, Stop, retry::Policy, tls::Tls};
+use std::time::{Duration, Instant};
+use store::{Client, Location, Options};
+
+/// Between two looks for a manifest that is not there yet.
+const LOOK: Duration = Duration::from_secs(3);
+
+pub struct Manifest {
+    client: Client,
+    at: Location,
+    next: Instant,
+    /// What is not done yet, once the manifest was found: URL and ETag.
+    left: Option<Vec<(String, Option<String>)>>,
+}
+
+impl Manifest {
+    pub fn new(url: &str, args: &Args, run: &Run) -> Result<Manifest> {
+        let at = Location::parse(url)?;
+        let (stop, retries) = (run.stop(), run.counter("retries"));
+        let options = Options {
+            policy: Policy::new(args.retry.retries),
+            timeout: args.retry.timeout,
+            tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
+            stop: Stop::new(move || stop.is_raised()),
+            retried: std::sync::Arc::new(move |_, _| retries.add(1)),
+            ..Options::new(Side::Source)
+        };
+        Ok(Manifest { client: Client::open(&at, options)?, at, next: Instant::now(), left: None })
+    }
+
+    /// Is everything that it lists done, or a dead letter?
+    pub fn is_done(&mut self, bench: &Bench) -> Result<bool> {
+        if self.left.is_none() && Instant::now() >= self.next {
+            self.next = Instant::now() + LOOK;
+            if self.client.look(&self.at.key)?.is_some() {
+                self.left = Some(self.read()?);
+            }
+        }
+        let Some(left) = &mut self.left else { return Ok(false) };
+        let (memory, buried) = (lock(&bench.memory), lock(&bench.buried));
+        // The first one that is open answers for all; what was passed over never is again.
+        while let Some((url, etag)) = left.last() {
+            if !memory.has_object(url, etag.as_deref()) && !buried.contains(url) {
+                return Ok(false);
+            }
+            left.pop();
+        }
+        Ok(true)
+    }
+
+    fn read(&self) -> Result<Vec<(String, Option<String>)>> {
+        let folder = self.at.key.rfind('/').and_then(|end| self.at.key.get(..=end)).unwrap_or_default();
+        let url = |name: &str| self.at.with_key(format!("{folder}{name}")).to_string();
+        let manifest = store::Manifest::read(&self.client, &self.at)?;
+        Ok(manifest.files.into_iter().map(|file| (url(&file.name), file.etag)).collect())
+    }
+}
