@@ -8,6 +8,7 @@
 //! | `catalog` | version, databases, tables, columns, partitions |
 //! | `types` | StarRocks' types, and how each is read |
 //! | `columns` | rows of text into Arrow columns |
+//! | `create` | a table for rows of any source |
 //! | `sql` | names and literals |
 //! | `be_map` | where a back end is to be found from here |
 //! | `hops` | the way of an HTTP request from a front end to a back end |
@@ -23,6 +24,7 @@ pub mod be_map;
 pub mod catalog;
 pub mod client;
 pub mod columns;
+pub mod create;
 pub mod hops;
 pub mod label;
 pub mod load;
