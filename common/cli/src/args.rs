@@ -118,6 +118,26 @@ pub struct TlsArgs {
     pub tls_ca_file: Option<PathBuf>,
 }
 
+/// How large objects are moved.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Connection options")]
+pub struct TransferArgs {
+    /// Move objects in parts of this size, at least 5MiB
+    #[arg(long, value_name = "SIZE", default_value = "8MiB", value_parser = part_size)]
+    pub part_size: u64,
+    /// So many requests in flight at once; memory is this many parts and one more
+    #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+}
+
+/// S3's limits.
+fn part_size(text: &str) -> std::result::Result<u64, String> {
+    match bytes(text)? {
+        size if (5 << 20..=5 << 30).contains(&size) => Ok(size),
+        _ => Err("a part is 5MiB to 5GiB".to_owned()),
+    }
+}
+
 /// Where a source reads.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection options")]

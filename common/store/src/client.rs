@@ -4,7 +4,7 @@ use crate::file;
 use crate::location::{Location, Scheme};
 use crate::object::{Object, bare, note};
 use crate::options::Options;
-use crate::settings::Settings;
+use crate::settings::{Account, Settings};
 use crate::verdict::{Refusal, extra_time, refusal, verdict};
 use bytes::Bytes;
 use fault::{Error, Kind, Result};
@@ -25,8 +25,13 @@ use std::time::Instant;
 pub struct Client {
     pub(crate) store: Store,
     root: Location,
+    /// The bucket's server and key; nothing for files.
+    account: Option<Account>,
     pub(crate) options: Options,
 }
+
+/// What the server can copy without us is the largest object of one request.
+pub const LARGEST_COPY: u64 = 5 << 30;
 
 #[derive(Clone, Debug)]
 pub(crate) enum Store {
@@ -46,11 +51,14 @@ pub struct Put {
 impl Client {
     /// A client for the location's bucket. Does not connect yet. Exit 2 for bad settings in the environment.
     pub fn open(location: &Location, options: Options) -> Result<Client> {
-        let store = match location.scheme {
-            Scheme::File => Store::File,
-            scheme => Store::S3(Settings::from_env(scheme, options.side)?.open(&location.bucket, &options)?),
+        let (store, account) = match location.scheme {
+            Scheme::File => (Store::File, None),
+            scheme => {
+                let settings = Settings::from_env(scheme, options.side)?;
+                (Store::S3(settings.open(&location.bucket, &options)?), Some(settings.account()))
+            }
         };
-        Ok(Client { store, root: location.with_key(""), options })
+        Ok(Client { store, root: location.with_key(""), account, options })
     }
 
     /// The location of a key.
@@ -259,6 +267,31 @@ impl Client {
         })?;
         // A 404 of the whole request: the bucket.
         done.map_err(|_| self.missing(&location))
+    }
+
+    /// Do both speak to the same bucket with the same key, so that the server can copy by itself?
+    pub fn same_store(&self, other: &Client) -> bool {
+        let (one, two) = (&self.root, &other.root);
+        (one.scheme, &one.bucket, &self.account) == (two.scheme, &two.bucket, &other.account)
+    }
+
+    /// Lets the server copy an object of this bucket, metadata and all, and looks whether it has `size` bytes.
+    pub fn copy(&self, from: &Location, to: &str, size: u64) -> Result<()> {
+        let location = self.at(to);
+        let Store::S3(s3) = &self.store else { return Err(self.missing(&location)) };
+        let (source, target) = (from.path()?, location.path()?);
+        match self.ask(&location, 0, |_| s3.copy_opts(&source, &target, object_store::CopyOptions::new()))? {
+            Ok(()) => {}
+            Err(_) => return Err(self.missing(from)),
+        }
+        let there = self.head(to)?;
+        match there.size == size {
+            true => Ok(()),
+            false => Err(Error::new(
+                self.options.side.kind(),
+                format!("{location}: {} bytes were copied, not {size}", there.size),
+            )),
+        }
     }
 
     pub(crate) fn missing(&self, location: &Location) -> Error {

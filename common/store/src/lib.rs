@@ -14,11 +14,11 @@ mod upload;
 mod uploads;
 mod verdict;
 
-pub use client::{Client, Put};
+pub use client::{Client, LARGEST_COPY, Put};
 pub use download::Reader;
 pub use location::{Location, Scheme};
 pub use manifest::{Difference, Entry, MANIFEST, Manifest};
-pub use object::{Object, note};
+pub use object::{Object, note, rfc3339};
 pub use options::Options;
 pub use settings::{Credentials, Settings};
 pub use upload::{SMALLEST_PART, Upload, Written, digest_of, is_whole};

@@ -46,7 +46,7 @@ impl Object {
 
     /// `2026-11-21T23:52:23Z`.
     pub fn time(&self) -> String {
-        self.modified.to_rfc3339_opts(SecondsFormat::Secs, true)
+        rfc3339(self.modified)
     }
 
     /// As a line of JSON: `{"url","size","modified","etag","xxh3","rows"}`; what is not known is left out.
@@ -66,6 +66,11 @@ impl Object {
         }
         Value::Object(map)
     }
+}
+
+/// `2026-11-21T23:52:23Z`.
+pub fn rfc3339(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Without the quotes that HTTP puts around it.

@@ -21,6 +21,15 @@ pub struct Settings {
     values: BTreeMap<String, String>,
 }
 
+/// What tells one store from another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    endpoint: Option<String>,
+    region: String,
+    key: Option<String>,
+    role: Option<String>,
+}
+
 /// A key that signs requests (`object_store::aws::AwsAuthorizer`), and the region that the signature names.
 pub struct Credentials {
     pub key: Arc<AwsCredential>,
@@ -134,6 +143,11 @@ impl Settings {
             }
             None => Ok(false),
         }
+    }
+
+    pub(crate) fn account(&self) -> Account {
+        let of = |name: &str| self.value(name).map(str::to_owned);
+        Account { endpoint: self.endpoint(), region: self.region(), key: of("access_key_id"), role: of("role_arn") }
     }
 
     /// A client for one bucket. Does not connect yet.

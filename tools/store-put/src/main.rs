@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&store_put::TOOL, store_put::run)
+}

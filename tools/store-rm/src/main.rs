@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&store_rm::TOOL, store_rm::run)
+}
