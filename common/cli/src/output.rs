@@ -4,7 +4,7 @@ use crate::Counter;
 use crate::stdout::Stdout;
 use fault::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,6 +22,16 @@ enum To {
     File(Unfinished),
     /// A device or a named pipe: there is nothing to rename, and fsync may not be supported.
     Device(File, String),
+}
+
+impl To {
+    fn write(&mut self) -> &mut dyn Write {
+        match self {
+            To::Stdout(stdout) => stdout,
+            To::File(unfinished) => &mut unfinished.file,
+            To::Device(file, _) => file,
+        }
+    }
 }
 
 struct Unfinished {
@@ -90,11 +100,13 @@ impl Output {
 
 impl Write for Output {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = match &mut self.to {
-            To::Stdout(stdout) => stdout.write(buffer),
-            To::File(unfinished) => unfinished.file.write(buffer),
-            To::Device(file, _) => file.write(buffer),
-        }?;
+        let written = self.to.write().write(buffer)?;
+        self.bytes.add(written as u64);
+        Ok(written)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        let written = self.to.write().write_vectored(buffers)?;
         self.bytes.add(written as u64);
         Ok(written)
     }

@@ -5,8 +5,9 @@
 //! Restoring SIGPIPE's default instead would also kill a tool whose *server* hangs up during a vectored write.
 
 use fault::{Error, Kind, Result};
+use rustix::io::Errno;
 use rustix::stdio;
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 
 /// Standard output. Unbuffered: wrap it, or hand it large blocks.
 #[derive(Debug, Default)]
@@ -14,17 +15,22 @@ pub struct Stdout;
 
 impl Write for Stdout {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match rustix::io::write(stdio::stdout(), buffer) {
-            Ok(n) => Ok(n),
-            Err(rustix::io::Errno::PIPE) => {
-                Err(Error::new(Kind::StdoutClosed, "stdout was closed by its reader").into())
-            }
-            Err(errno) => Err(errno.into()),
-        }
+        rustix::io::write(stdio::stdout(), buffer).map_err(told)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        rustix::io::writev(stdio::stdout(), buffers).map_err(told)
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+fn told(errno: Errno) -> io::Error {
+    match errno {
+        Errno::PIPE => Error::new(Kind::StdoutClosed, "stdout was closed by its reader").into(),
+        errno => errno.into(),
     }
 }
 

@@ -60,7 +60,8 @@ impl Iterator for Rechunk {
             return None;
         }
         let mut rows = left.min(self.limits.rows.max(1));
-        let mut slice = self.batch.slice(self.at, rows);
+        let whole = rows == self.batch.num_rows();
+        let mut slice = if whole { self.batch.clone() } else { self.batch.slice(self.at, rows) };
         let mut bytes = slice_bytes(&slice);
         while bytes > self.limits.bytes && rows > 1 {
             // By proportion first, which for even rows fits at once; at least one row less each time.

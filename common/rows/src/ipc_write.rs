@@ -1,19 +1,28 @@
 //! Arrow IPC out: the stream format, with EOS at its end.
+//!
+//! A batch goes out from where it is: its buffers and what stands between them are handed to the system together.
 
 use crate::compress::Compression;
 use crate::foreign::Foreign;
 use crate::header::Column;
 use crate::options::WriteOptions;
 use crate::{RecordBatch, Schema, Writer};
+use arrow_buffer::Buffer;
 use arrow_ipc::CompressionType;
-use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder, StreamWriter};
 use arrow_schema::ArrowError;
 use fault::{Error, Kind, Result};
-use std::io::{BufWriter, Write};
+use std::io::{self, ErrorKind, IoSlice, Write};
+
+/// Pieces that are handed over at once; systems take 1,024 at most.
+const TOGETHER: usize = 512;
 
 /// A writer of the Arrow stream format. Dropped without `finish` it writes no EOS.
 pub struct IpcWriter<W: Write> {
-    inner: StreamWriter<BufWriter<W>>,
+    out: W,
+    encoder: StreamEncoder,
+    /// Bytes of the schema, which was written at once and comes again with what is encoded first.
+    schema: usize,
     foreign: Foreign,
     finish: fn(W) -> Result<()>,
 }
@@ -21,7 +30,7 @@ pub struct IpcWriter<W: Write> {
 impl<W: Write> IpcWriter<W> {
     /// Writes the schema at once.
     pub fn create(
-        out: W,
+        mut out: W,
         finish: fn(W) -> Result<()>,
         schema: &Schema,
         options: &WriteOptions,
@@ -37,32 +46,62 @@ impl<W: Write> IpcWriter<W> {
             }
         };
         let options = IpcWriteOptions::default().try_with_compression(compression).map_err(failed)?;
-        let buffered = BufWriter::with_capacity(256 << 10, out);
-        let mut inner = StreamWriter::try_new_with_options(buffered, &foreign.schema(), options).map_err(failed)?;
-        inner.flush().map_err(failed)?;
-        Ok(IpcWriter { inner, foreign, finish })
+        let head =
+            StreamWriter::try_new_with_options(Vec::new(), &foreign.schema(), options.clone()).map_err(failed)?;
+        out.write_all(head.get_ref()).map_err(cannot_write)?;
+        let schema = head.get_ref().len();
+        let encoder = StreamEncoder::try_new_with_options(&foreign.schema(), options).map_err(failed)?;
+        Ok(IpcWriter { out, encoder, schema, foreign, finish })
     }
 }
 
 impl<W: Write + Send> Writer for IpcWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = self.foreign.convert(batch)?;
-        self.inner.write(&batch).map_err(failed)?;
-        self.inner.flush().map_err(failed)
+        let pieces = self.encoder.encode(&batch).map_err(failed)?;
+        write_all(&mut self.out, &pieces, std::mem::take(&mut self.schema)).map_err(cannot_write)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let buffered = self.inner.into_inner().map_err(failed)?;
-        let out =
-            buffered.into_inner().map_err(|error| failed(ArrowError::IoError(String::new(), error.into_error())))?;
-        (self.finish)(out)
+        let IpcWriter { mut out, encoder, schema, finish, .. } = *self;
+        write_all(&mut out, &encoder.finish().map_err(failed)?, schema).map_err(cannot_write)?;
+        finish(out)
     }
+}
+
+/// Writes the pieces without their first `skip` bytes.
+fn write_all(out: &mut impl Write, pieces: &[Buffer], mut skip: usize) -> io::Result<()> {
+    for some in pieces.chunks(TOGETHER) {
+        let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(some.len());
+        for piece in some {
+            let (skipped, rest) = piece.as_slice().split_at(skip.min(piece.len()));
+            skip -= skipped.len();
+            if !rest.is_empty() {
+                slices.push(IoSlice::new(rest));
+            }
+        }
+        let mut left = slices.as_mut_slice();
+        while !left.is_empty() {
+            match out.write_vectored(left) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                // No more than was given: a writer that says otherwise breaks its promise.
+                Ok(written) => IoSlice::advance_slices(&mut left, written),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}
+
+fn cannot_write(error: io::Error) -> Error {
+    Error::io("cannot write the output", error)
 }
 
 /// An I/O error keeps its kind; anything else would be our own mistake.
 fn failed(error: ArrowError) -> Error {
     match error {
-        ArrowError::IoError(_, error) => Error::io("cannot write the output", error),
+        ArrowError::IoError(_, error) => cannot_write(error),
         error => Error::caused(Kind::Bug, "cannot encode an Arrow message", error),
     }
 }

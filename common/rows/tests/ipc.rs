@@ -3,13 +3,17 @@
 mod support;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Int64Array, LargeStringArray, RecordBatch};
+use arrow_array::{Array, Int64Array, LargeStringArray, RecordBatch};
+use arrow_ipc::CompressionType;
+use arrow_ipc::writer::StreamWriter;
 use fault::Kind;
 use rows::Limits;
 use rows::compress::Compression;
 use rows::format::{Format, ReadOptions, WriteOptions};
+use std::io::{IoSlice, Write};
 use std::sync::Arc;
 use support::*;
+use testkit::proptest::collection;
 use testkit::proptest::prelude::*;
 use testkit::proptest::sample::Index;
 
@@ -26,8 +30,60 @@ fn file(batch: &RecordBatch, times: usize) -> Vec<u8> {
     writer.into_inner().unwrap()
 }
 
+/// Takes a few bytes at a time, of the first piece that has any or of several.
+struct Slow {
+    kept: Kept,
+    step: usize,
+    several: bool,
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.write_vectored(&[IoSlice::new(bytes)])
+    }
+
+    fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> std::io::Result<usize> {
+        assert!(pieces.len() <= 1024);
+        let all = match pieces.iter().find(|piece| !piece.is_empty()) {
+            Some(first) if !self.several => first.to_vec(),
+            _ => pieces.iter().flat_map(|piece| piece.to_vec()).collect(),
+        };
+        self.kept.write(&all[..self.step.min(all.len())])
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 proptest! {
     #![proptest_config(config(200))]
+
+    #[test]
+    fn the_bytes_are_those_of_the_library(batch in any_batch(true), cuts in collection::vec(any::<Index>(), 0..4), compression in compressions(), step in prop_oneof![1usize..20, 1usize..10_000], several: bool) {
+        let kept = Kept::default();
+        let out = Slow { kept: kept.clone(), step, several };
+        let options = WriteOptions { compression, ..to(Format::Arrow) };
+        let mut writer = rows::format::create(out, |slow| slow.kept.finish(), batch.schema(), options).unwrap();
+        let library = arrow_ipc::writer::IpcWriteOptions::default().try_with_compression(compression.map(|kind| match kind {
+            Compression::Lz4 => CompressionType::LZ4_FRAME,
+            _ => CompressionType::ZSTD,
+        }));
+        let mut expected = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), library.unwrap()).unwrap();
+        // The schema is there before the first batch.
+        prop_assert_eq!(&kept.bytes(), expected.get_ref());
+        let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(batch.num_rows() + 1)).collect();
+        cuts.sort_unstable();
+        for pair in cuts.windows(2) {
+            let some = batch.slice(pair[0], pair[1] - pair[0]);
+            writer.write(&some).unwrap();
+            expected.write(&some).unwrap();
+            prop_assert_eq!(&kept.bytes(), expected.get_ref());
+        }
+        writer.finish().unwrap();
+        prop_assert!(kept.finished());
+        prop_assert_eq!(kept.bytes(), expected.into_inner().unwrap());
+    }
 
     #[test]
     fn every_value_comes_back(batch in any_batch(true), times in 1usize..4, compression in compressions(), rows in 1usize..10) {
@@ -69,6 +125,29 @@ proptest! {
 
 fn numbers(n: i64) -> RecordBatch {
     RecordBatch::try_from_iter([("n", Arc::new(Int64Array::from_iter_values(0..n)) as _)]).unwrap()
+}
+
+#[test]
+fn a_batch_of_many_columns_goes_out_whole() {
+    // More pieces than a system takes at once.
+    let columns: Vec<(String, Arc<dyn Array>)> =
+        (0..3000).map(|n| (format!("c{n}"), Arc::new(Int64Array::from(vec![n; 3])) as _)).collect();
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let read = decode(&encode(&batch, 2, to(Format::Arrow)).unwrap(), from(Format::Arrow)).unwrap();
+    assert_eq!(read.num_rows(), 6);
+    let file = tempfile_of(&batch);
+    assert_eq!(file, encode(&batch, 1, to(Format::Arrow)).unwrap());
+}
+
+/// What is written into a real file.
+fn tempfile_of(batch: &RecordBatch) -> Vec<u8> {
+    let directory = testkit::temp_dir();
+    let path = directory.path().join("rows.arrow");
+    let file = std::fs::File::create(&path).unwrap();
+    let mut writer = rows::format::create(file, |_| Ok(()), batch.schema(), to(Format::Arrow)).unwrap();
+    writer.write(batch).unwrap();
+    writer.finish().unwrap();
+    std::fs::read(path).unwrap()
 }
 
 #[test]
