@@ -17,6 +17,7 @@ pub mod tls;
 pub mod window;
 pub mod ws;
 mod ws_frame;
+mod ws_turns;
 
 pub use bytes::Bytes;
 pub use endpoint::Endpoint;
@@ -59,7 +60,8 @@ impl Stop {
     }
 }
 
-/// Told of every reply how long it took to come, from the request to its head; called by several threads.
+/// Told of every reply how long it took to come, from the request to its head (over WebSocket, where requests are sent
+/// ahead, from when somebody waited for it); called by several threads.
 #[derive(Clone, Default)]
 pub struct Timing(Option<Arc<dyn Fn(std::time::Duration) + Send + Sync>>);
 

@@ -1,4 +1,4 @@
-//! The one private runtime, and waiting on it from ordinary threads.
+//! The one private runtime (WebSockets have one each), and waiting on it from ordinary threads.
 
 use crate::{Failure, Stop, What};
 use std::future::Future;
@@ -30,7 +30,19 @@ pub fn wait<F: Future>(
     stop: &Stop,
     doing: &str,
 ) -> Result<F::Output, Failure> {
-    runtime()?.block_on(async {
+    wait_on(runtime()?, future, timeout, alive, stop, doing)
+}
+
+/// As [`wait`], on this runtime.
+pub(crate) fn wait_on<F: Future>(
+    runtime: &Runtime,
+    future: F,
+    timeout: Duration,
+    alive: impl Fn() -> Instant,
+    stop: &Stop,
+    doing: &str,
+) -> Result<F::Output, Failure> {
+    runtime.block_on(async {
         tokio::pin!(future);
         loop {
             let left = timeout.saturating_sub(alive().elapsed());

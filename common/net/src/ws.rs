@@ -1,22 +1,25 @@
 //! A blocking WebSocket client.
 //!
-//! A task on the private runtime reads. It always drains the socket and answers pings, whatever the caller is doing: a server that pings every minute must not drop a tool whose output pipe is full. Back-pressure is
-//! the caller's: it asks for the next block only when it can use it. A server that sends much more than it was asked
-//! for is cut off, so memory stays bounded.
+//! The caller reads while it waits for a message; while it is busy for longer, a thread of the connection's own does
+//! ([`crate::ws_turns`]), so that the socket is drained and pings are answered: a server that pings every minute must
+//! not drop a tool whose output pipe is full. Back-pressure is the caller's: it asks for the next block only when it
+//! can use it. A server that sends much more than it was asked for is cut off, so memory stays bounded.
 
 use crate::failure::chain;
 use crate::http::Options;
-use crate::runtime::{runtime, wait};
+use crate::runtime::wait_on;
 use crate::ws_frame::{Handshaking, Item, Reader, masked};
+use crate::ws_turns::{self, Pause, Turns};
 use crate::{Bytes, Failure, Timing, What};
 use fault::Secret;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, PoisonError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt as _, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
-use tokio::task::AbortHandle;
 use tokio_rustls::TlsConnector;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 use tungstenite::client::IntoClientRequest as _;
@@ -33,11 +36,14 @@ const LARGEST: usize = 512 << 20;
 type Wire = MaybeTlsStream<TcpStream>;
 /// Where requests and pongs are written, whole frames at a time.
 type Sink = Arc<Mutex<WriteHalf<Wire>>>;
-/// When the oldest request that has no reply yet was sent.
+/// Since when a reply is waited for: the request, or the caller's coming back to it.
 type Asked = Arc<std::sync::Mutex<Option<Instant>>>;
 
+/// What came and was not taken yet; an error is the last.
+type Incoming = Arc<std::sync::Mutex<VecDeque<Result<Message, Failure>>>>;
+
 /// Looks at each binary message before the caller gets it, and may give one to be sent at once: the server then works on
-/// the next request while this thread and the caller's are still being woken.
+/// the next request while the caller works on this message.
 pub type Follow = Box<dyn FnMut(&Bytes) -> Option<Bytes> + Send>;
 
 /// The one in use, if any.
@@ -55,10 +61,10 @@ pub struct Socket {
     name: String,
     options: Options,
     sink: Sink,
-    reader: AbortHandle,
     following: Following,
-    incoming: Receiver<Result<Message, Failure>>,
+    incoming: Incoming,
     asked: Asked,
+    turns: Turns,
 }
 
 /// Connects to `url` (`ws://host:port/path`; a query may hold a token and is never shown).
@@ -96,17 +102,35 @@ pub fn connect(url: &str, headers: &[(&'static str, Secret)], options: &Options)
         let opened = client_async(request, Handshaking::new(wire)).await;
         opened.map(|(stream, _)| stream.into_inner().finish()).map_err(|error| refused(&error))
     };
-    let started = Instant::now();
-    let (stream, head) = wait(opening, options.connect_timeout, || started, &options.stop, "connecting")
-        .and_then(|opened| opened)
-        .map_err(|failure| failure.context(&name))?;
+    let (started, runtime) = (Instant::now(), ws_turns::runtime()?);
+    let opened = wait_on(&runtime, opening, options.connect_timeout, || started, &options.stop, "connecting");
+    let (stream, head) = match opened.and_then(|opened| opened) {
+        Ok(opened) => opened,
+        Err(failure) => {
+            // A name that is still being looked up is not waited for.
+            runtime.shutdown_background();
+            return Err(failure.context(&name));
+        }
+    };
     let (source, sink) = split(stream);
     let sink = Arc::new(Mutex::new(sink));
-    let (frames, incoming) = sync_channel(QUEUE);
-    let (runtime, asked, following) = (runtime()?, Asked::default(), Following::default());
+    let (asked, following, incoming) = (Asked::default(), Following::default(), Incoming::default());
     let hear = Hear { asked: asked.clone(), timing: options.timing.clone(), following: Arc::clone(&following) };
-    let reader = runtime.spawn(read(Reader::new(source, head, LARGEST), frames, sink.clone(), hear)).abort_handle();
-    Ok(Socket { name, options: options.clone(), sink, reader, following, incoming, asked })
+    let pause = Pause::default();
+    let reading = read(Reader::new(source, head, LARGEST), incoming.clone(), sink.clone(), hear, pause.clone());
+    let turns = Turns::start(runtime, Box::pin(reading), pause, Box::pin(goodbye(sink.clone())))?;
+    Ok(Socket { name, options: options.clone(), sink, following, incoming, asked, turns })
+}
+
+/// The last that the server hears.
+async fn goodbye(sink: Sink) {
+    let goodbye = async {
+        let mut sink = sink.lock().await;
+        sink.write_all(&masked(Frame::close(None))).await?;
+        sink.shutdown().await
+    };
+    // Whatever comes of it, nobody is interested any more.
+    let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
 }
 
 fn refused(error: &tungstenite::Error) -> Failure {
@@ -150,12 +174,7 @@ impl Hear {
 }
 
 /// Reads until the end. Never waits for the caller.
-async fn read(
-    mut source: Reader<ReadHalf<Wire>>,
-    frames: SyncSender<Result<Message, Failure>>,
-    sink: Sink,
-    hear: Hear,
-) {
+async fn read(mut source: Reader<ReadHalf<Wire>>, incoming: Incoming, sink: Sink, hear: Hear, pause: Pause) {
     loop {
         let item = match source.next().await {
             Ok(Some(Item::Binary(bytes))) => {
@@ -192,12 +211,23 @@ async fn read(
             Ok(None) => Err(Failure::new(What::ReplyCut, "the server closed the connection")),
         };
         let ended = item.is_err();
-        match frames.try_send(item) {
-            Ok(()) if !ended => {}
-            // A full queue: its sender is dropped here, and the caller sees the end after the frames it has.
-            Ok(()) | Err(TrySendError::Disconnected(_) | TrySendError::Full(_)) => return,
+        // A full queue: the caller sees the end after the frames it has.
+        if !put(&incoming, item) || ended {
+            return;
         }
+        // Taken before the socket is looked at again.
+        pause.here().await;
     }
+}
+
+/// False: there is no room.
+fn put(incoming: &Incoming, item: Result<Message, Failure>) -> bool {
+    let mut incoming = incoming.lock().unwrap_or_else(PoisonError::into_inner);
+    let room = incoming.len() < QUEUE;
+    if room {
+        incoming.push_back(item);
+    }
+    room
 }
 
 fn binary(bytes: impl Into<Bytes>) -> Frame {
@@ -206,24 +236,6 @@ fn binary(bytes: impl Into<Bytes>) -> Frame {
 
 fn cannot_send(error: &std::io::Error) -> Failure {
     Failure::new(What::ResetWhileSending, format!("cannot send: {}", chain(error)))
-}
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        let (sink, reader) = (self.sink.clone(), self.reader.clone());
-        if let Ok(runtime) = runtime() {
-            runtime.spawn(async move {
-                let goodbye = async {
-                    let mut sink = sink.lock().await;
-                    sink.write_all(&masked(Frame::close(None))).await?;
-                    sink.shutdown().await
-                };
-                // Whatever comes of it, nobody is interested any more.
-                let _ = tokio::time::timeout(Duration::from_secs(1), goodbye).await;
-                reader.abort();
-            });
-        }
-    }
 }
 
 impl Socket {
@@ -257,29 +269,34 @@ impl Socket {
         };
         let started = Instant::now();
         self.asked.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(started);
-        wait(sending, self.options.timeout, || started, &self.options.stop, "sending")
+        let mut sending = pin!(sending);
+        self.turns
+            .wait(|cx, _| sending.as_mut().poll(cx), self.options.timeout, &self.options.stop, "sending")
             .and_then(|sent| sent.map_err(|error: std::io::Error| cannot_send(&error)))
             .map_err(|failure| failure.context(&self.name))
     }
 
     /// The next message, waiting at most `timeout`. After a failure other than a time-out the connection is dead.
     pub fn recv(&self, timeout: Duration) -> Result<Message, Failure> {
-        let end = Instant::now() + timeout;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            let failure = match self.incoming.recv_timeout(left.min(Duration::from_millis(100))) {
-                Ok(Ok(message)) => return Ok(message),
-                Ok(Err(failure)) => failure,
-                Err(RecvTimeoutError::Disconnected) => Failure::new(What::ReplyCut, "the connection is gone"),
-                Err(RecvTimeoutError::Timeout) if self.options.stop.is_raised() => {
-                    Failure::new(What::Stopped, "stopped")
+        let waited = match self.taken() {
+            Some(item) => Ok(item),
+            None => {
+                // While the caller was busy nobody looked: only what is waited for is the server's time.
+                if let Some(since) = self.asked.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
+                    *since = Instant::now();
                 }
-                Err(RecvTimeoutError::Timeout) if end <= Instant::now() => {
-                    Failure::new(What::TimedOut, format!("timed out after {timeout:?} waiting for a reply"))
-                }
-                Err(RecvTimeoutError::Timeout) => continue,
-            };
-            return Err(failure.context(&self.name));
-        }
+                let taken = |ended| match self.taken() {
+                    None if ended => Poll::Ready(Err(Failure::new(What::ReplyCut, "the connection is gone"))),
+                    None => Poll::Pending,
+                    Some(item) => Poll::Ready(item),
+                };
+                self.turns.wait(|_, ended| taken(ended), timeout, &self.options.stop, "waiting for a reply")
+            }
+        };
+        waited.and_then(|item| item).map_err(|failure| failure.context(&self.name))
+    }
+
+    fn taken(&self) -> Option<Result<Message, Failure>> {
+        self.incoming.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 }

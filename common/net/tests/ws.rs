@@ -64,6 +64,43 @@ fn pings_are_answered_while_the_caller_is_busy() {
 }
 
 #[test]
+fn a_caller_comes_and_goes() {
+    let address = double(|mut ws| {
+        let mut n = 0u8;
+        while let Ok(message) = ws.read() {
+            if message.is_binary() {
+                // A pong must come, whoever reads at that moment.
+                ws.send(Raw::Ping(vec![n].into())).unwrap();
+                assert_eq!(ws.read().unwrap(), Raw::Pong(vec![n].into()));
+                ws.send(message).unwrap();
+                n += 1;
+            }
+        }
+    });
+    let socket = connect(&format!("ws://{address}/"), &[], &options()).unwrap();
+    for (n, away) in [0, 250, 0, 0, 120, 350, 0].into_iter().enumerate() {
+        let large = Bytes::from(vec![n as u8; 300_000]);
+        socket.send_binary(large.clone()).unwrap();
+        thread::sleep(Duration::from_millis(away));
+        assert_eq!(socket.recv(Duration::from_secs(10)).unwrap(), Message::Binary(large));
+        thread::sleep(Duration::from_millis(away));
+    }
+}
+
+#[test]
+fn the_last_word_is_goodbye_also_from_who_is_away() {
+    for away in [0, 300] {
+        let (seen, last) = std::sync::mpsc::channel();
+        let address = double(move |mut ws| seen.send(ws.read()).unwrap());
+        let socket = connect(&format!("ws://{address}/"), &[], &options()).unwrap();
+        thread::sleep(Duration::from_millis(away));
+        drop(socket);
+        let said = last.recv_timeout(Duration::from_secs(10)).unwrap().unwrap();
+        assert!(said.is_close(), "{said:?}");
+    }
+}
+
+#[test]
 fn silence_cuts_and_closes_are_told_apart() {
     let address = double(|mut ws| {
         let _ = ws.read();

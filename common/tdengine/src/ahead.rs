@@ -1,5 +1,5 @@
-//! Asking for the next raw block as soon as one has come (2.1): the server works on it while the threads here are still
-//! being woken. Never for more than [`WAITING`] blocks that nobody has taken: what is not taken is not asked for.
+//! Asking for the next raw block as soon as one has come (2.1): the server works on it while this one is decoded and
+//! written. Never for more than [`WAITING`] blocks that nobody has taken: what is not taken is not asked for.
 
 use crate::reply::raw_block;
 use crate::request;
@@ -8,10 +8,10 @@ use net::ws::Follow;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Blocks that came and were not taken, when one more is asked for. With one, a reading thread that is late for a moment
-/// makes the server wait, and everybody is woken for each block: a third more CPU time.
+/// Blocks that came and were not taken, when one more is asked for. Who wants one reads it, so that more than one waits
+/// only while that thread is away for long (a full pipe).
 const WAITING: usize = 4;
-/// Larger blocks are asked for only when the one before was taken: they cost more memory than the waking costs time.
+/// Larger blocks are asked for only when the one before was taken: they cost much memory.
 const LARGEST: usize = 1 << 20;
 
 /// The fetches of one result.
