@@ -1,4 +1,4 @@
-//! The dump itself: workers read parts, this thread writes.
+//! The dump itself: workers read parts, this thread writes; where both are little work, this thread does both.
 
 use crate::args::Args;
 use crate::identity::Identity;
@@ -12,10 +12,14 @@ use arrow_array::RecordBatch;
 use cli::Run;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
+use rows::compress::Compression;
 use rows::format::{Format, WriteOptions};
 use rows::{Limits, SchemaRef, Writer, csv_cell, format};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
+
+/// Bytes of batches that go to the writing thread together, at least; less where less is held.
+const TOGETHER: usize = 512 << 10;
 
 /// What one table contributes to an output.
 pub struct Work {
@@ -33,6 +37,8 @@ pub struct Sink {
     run: Run,
     /// Rows may also come as text.
     takes_text: bool,
+    /// Batches go out as they are: less work than waking a thread that does it.
+    light: bool,
 }
 
 impl Sink {
@@ -44,8 +50,9 @@ impl Sink {
         run: &Run,
     ) -> Result<Sink> {
         let takes_text = options.to == Format::Csv && options.null.is_none() && options.delimiter == b',';
+        let light = options.to == Format::Arrow && matches!(options.compression, None | Some(Compression::None));
         let writer = format::create(output, Output::finish, schema.clone(), options)?;
-        Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone(), takes_text })
+        Ok(Sink { writer, schema, left: limit.unwrap_or(u64::MAX), run: run.clone(), takes_text, light })
     }
 
     /// Writes a piece. False: no more is wanted.
@@ -116,18 +123,23 @@ struct Queue<'a> {
 /// Reads all parts of all tables into one output.
 pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector) -> Result<()> {
     let workers = args.workers();
+    let alone = workers == 1 && sink.light;
     let check = args.check_counts || connector.config.rest;
     let reading = Reading {
         check,
         spool: args.spool || check,
         text: connector.config.rest && sink.takes_text,
         hold: usize::try_from(args.hold).unwrap_or(usize::MAX),
+        together: if alone { 0 } else { TOGETHER },
         limits: Limits {
             rows: args.batch.batch_rows as usize,
             bytes: usize::try_from(args.batch.batch_bytes).unwrap_or(usize::MAX),
         },
     };
     let parts = works.iter().flat_map(|work| work.plan.parts().map(move |part| (part, &work.layout)));
+    if alone {
+        return read_and_write(parts, sink, PartReader::new(connector, reading), &connector.run);
+    }
     let (announce, receivers) = channel::<Pieces>();
     let (shared, all) = sync_channel(workers);
     let in_order = if args.ordered {
@@ -154,6 +166,34 @@ pub fn dump(works: &[Work], sink: &mut Sink, args: &Args, connector: &Connector)
         connector.abandon();
         outcome
     })
+}
+
+/// One part after the other, in this thread.
+fn read_and_write<'a>(
+    parts: impl Iterator<Item = (Result<Part>, &'a Layout)>,
+    sink: &mut Sink,
+    mut reader: PartReader,
+    run: &Run,
+) -> Result<()> {
+    for (part, layout) in parts {
+        let mut wanted = true;
+        let outcome = reader.read(&part?, layout, |some| {
+            for piece in some {
+                wanted = sink.put(piece)?;
+                if !wanted {
+                    // Ends the reading; nobody sees it.
+                    return Err(Error::new(Kind::Bug, "no more rows are wanted"));
+                }
+            }
+            Ok(())
+        });
+        run.counter("parts").add(1);
+        if !wanted {
+            return Ok(());
+        }
+        outcome?;
+    }
+    Ok(())
 }
 
 /// Takes parts until there are none, or until one fails.

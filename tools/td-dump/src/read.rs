@@ -9,9 +9,6 @@ use fault::{Error, Kind, Result};
 use rows::{Limits, batch};
 use tdengine::{Client, Failure, Results, catalog};
 
-/// Bytes of batches that go to the writer together, at least; less where less is held.
-const TOGETHER: usize = 512 << 10;
-
 /// How parts are read.
 #[derive(Clone)]
 pub struct Reading {
@@ -21,6 +18,8 @@ pub struct Reading {
     pub check: bool,
     /// Bytes of a part that are held in memory before the first row is handed out.
     pub hold: usize,
+    /// Bytes of batches that are handed out together, at least; less where less is held.
+    pub together: usize,
     pub limits: Limits,
     /// The output is CSV, and the rows may come as that where the reply is text too; needs `spool`.
     pub text: bool,
@@ -96,12 +95,12 @@ impl PartReader {
     ) -> std::result::Result<(), Broken> {
         let client = self.session.client()?;
         let (mut held, mut bytes, mut all) = (Vec::new(), 0, 0);
-        let hold = self.reading.hold;
+        let Reading { hold, together, .. } = self.reading;
         stream(client, part, layout, self.reading.limits, &mut |batch| {
             let piece = Piece::Batch(batch);
             (bytes, all) = (bytes + piece.bytes(), all + piece.bytes());
             held.push(piece);
-            if all < hold || bytes < TOGETHER.min(hold) {
+            if all < hold || bytes < together.min(hold) {
                 return Ok(());
             }
             bytes = 0;
