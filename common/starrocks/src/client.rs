@@ -152,6 +152,9 @@ impl Client {
         );
         let conn = match conn {
             Ok(Ok(conn)) => conn,
+            Ok(Err(mysql_async::Error::Io(mysql_async::IoError::Io(error)))) => {
+                return Err(Error::new(options.side.kind(), format!("{at}: cannot connect: {error}")));
+            }
             Ok(Err(error)) => return Err(retry::error(options.side, &at, error)),
             Err(failure) => return Err(failure.context(&at).error(options.side)),
         };

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&sr_export::TOOL, sr_export::run)
+}
