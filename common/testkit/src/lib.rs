@@ -19,10 +19,12 @@ mod process;
 pub mod prometheus;
 pub mod readme;
 mod sim;
+mod starrocks;
 pub mod table;
 
 pub use process::{Outcome, Tool, bin, shell, tool};
 pub use sim::Sim;
+pub use starrocks::Starrocks;
 
 use std::path::PathBuf;
 

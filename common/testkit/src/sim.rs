@@ -34,7 +34,11 @@ impl Sim {
         Sim::start("proxy", address, ["--upstream", upstream].iter().chain(args))
     }
 
-    fn start<S: AsRef<std::ffi::OsStr>>(system: &str, address: &str, args: impl IntoIterator<Item = S>) -> Sim {
+    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(
+        system: &str,
+        address: &str,
+        args: impl IntoIterator<Item = S>,
+    ) -> Sim {
         let directory = crate::temp_dir();
         let ready = directory.path().join("ready");
         let mut command = Command::new(crate::bin("ts-sim"));

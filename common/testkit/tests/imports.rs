@@ -39,8 +39,8 @@ fn allowed(layer: &str) -> &'static [&'static str] {
 
 /// Crates that only some of ours may use, and who.
 const PRIVATE: [(&str, &[&str]); 8] = [
-    ("tokio", &["net", "starrocks", "ts-sim"]),
-    ("mysql_async", &["starrocks"]),
+    ("tokio", &["net", "starrocks", "ts-sim", "testkit"]),
+    ("mysql_async", &["starrocks", "testkit"]),
     ("opensrv-mysql", &["ts-sim"]),
     ("object_store", &["store"]),
     ("reqwest", &["net"]),

@@ -20,6 +20,8 @@ pub enum System {
     Tdengine(TdengineArgs),
     /// InfluxDB 1, 2 or 3: writes with the true behaviour of each version, queries for reading back.
     Influx(InfluxArgs),
+    /// StarRocks: MySQL protocol, frontend's and backend's HTTP, over an in-memory store.
+    Starrocks(StarrocksArgs),
     /// Any HTTP server, a real one: its requests and replies are passed on, except where a fault says otherwise.
     Proxy(ProxyArgs),
 }
@@ -30,6 +32,7 @@ impl System {
         match self {
             System::Tdengine(args) => &args.common,
             System::Influx(args) => &args.common,
+            System::Starrocks(args) => &args.common,
             System::Proxy(args) => &args.common,
         }
     }
@@ -174,6 +177,44 @@ pub struct LimitArgs {
     /// 2.x: Flux queries that may wait, others get 400.
     #[arg(long, value_name = "N", default_value_t = 0, requires = "query_concurrency")]
     pub query_queue_size: u32,
+}
+
+/// `ts-sim starrocks`: `--listen` is the frontend's HTTP port.
+#[derive(Debug, clap::Args)]
+pub struct StarrocksArgs {
+    #[command(flatten)]
+    pub common: Common,
+    /// Address and port of the frontend's MySQL protocol.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub mysql_listen: String,
+    /// Address and port of the backend's HTTP.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub be_listen: String,
+    /// What the frontend calls the backend in redirects; default: where it listens.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub be_name: Option<String>,
+    /// Load a typed CSV; database and table (DUPLICATE KEY, a partition a month) are made if they are not there; `-` is
+    /// stdin; repeatable.
+    #[arg(long, value_name = "DB.TABLE=FILE")]
+    pub load: Vec<String>,
+    /// Run the SQL statements of a file before loading; repeatable.
+    #[arg(long, value_name = "FILE")]
+    pub sql: Vec<PathBuf>,
+    /// Version that the server reports, and behaves like: 2.5 to 4.2.
+    #[arg(long, value_name = "VERSION", default_value = "3.3.5")]
+    pub server_version: String,
+    /// The only account.
+    #[arg(long, value_name = "NAME", default_value = "root")]
+    pub user: String,
+    /// Its password.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub password: String,
+    /// Labels of finished loads that are remembered in each database (label_keep_max_num).
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub label_keep: usize,
+    /// Load of the backend as JSON lines, one step a request: names of SHOW BACKENDS and of /metrics.
+    #[arg(long, value_name = "FILE")]
+    pub metrics_tape: Option<PathBuf>,
 }
 
 /// `ts-sim proxy`.

@@ -43,6 +43,16 @@ pub enum Fault {
     Restart,
     /// What only a load can meet (StarRocks).
     Load(LoadFault),
+    /// Drop the connection after N rows of the SELECT (StarRocks).
+    MysqlKill(u64),
+    /// Keep N rows of the SELECT back and end it as if there were no more (StarRocks).
+    SilentLoss(u64),
+    /// Answer the SELECT with a timeout (StarRocks).
+    QueryTimeout,
+    /// Refuse the SELECT: too many queries (StarRocks).
+    Busy,
+    /// Refuse the login (StarRocks' MySQL protocol).
+    RefuseLogin,
 }
 
 impl Fault {
@@ -55,6 +65,12 @@ impl Fault {
         )
     }
 
+    /// Can happen to StarRocks' MySQL protocol only.
+    pub fn is_of_mysql(&self) -> bool {
+        use Fault::*;
+        matches!(self, MysqlKill(_) | SilentLoss(_) | QueryTimeout | Busy | RefuseLogin)
+    }
+
     /// Counted in blocks of results, not in queries.
     fn is_of_blocks(&self) -> bool {
         matches!(self, Fault::CutBlock | Fault::WsError(_))
@@ -63,7 +79,7 @@ impl Fault {
 
 /// The kinds in the grammar, for messages.
 const KINDS: &str = "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply code ws-error \
-    close-ws restart";
+    close-ws restart mysql-kill silent-loss query-timeout busy refuse-login";
 
 /// What a WebSocket's block requests are called in a `/PATHPREFIX`.
 pub const BLOCKS: &str = "/ws/fetch";
@@ -119,6 +135,16 @@ impl Faults {
     /// Counts one request for every rule that `applies` to it by its fault and its path prefix.
     pub fn verdict_where(&self, applies: impl Fn(&Fault, &str) -> bool) -> Option<Fault> {
         self.count(|rule| applies(&rule.fault, &rule.prefix))
+    }
+
+    /// Counts one login (`/mysql/login`) or one SELECT of a table's rows (`/mysql/DB/TABLE`) of StarRocks' MySQL protocol:
+    /// the faults of that protocol, and every rule whose path prefix begins with `/mysql`.
+    pub fn mysql_verdict(&self, path: &str) -> Option<Fault> {
+        let login = path == "/mysql/login";
+        self.count(|rule| {
+            let ours = rule.fault.is_of_mysql() || rule.prefix.starts_with("/mysql");
+            ours && (rule.fault == Fault::RefuseLogin) == login && path.starts_with(&rule.prefix)
+        })
     }
 
     fn count(&self, applies: impl Fn(&Rule) -> bool) -> Option<Fault> {
@@ -201,10 +227,19 @@ fn parse_fault(what: &str) -> Result<Fault, String> {
         "ws-error" => parse_code(need("0x022D")?).map(Fault::WsError),
         "close-ws" => none(Fault::CloseWs),
         "restart" => none(Fault::Restart),
+        "mysql-kill" => rows(need("1000")?).map(Fault::MysqlKill),
+        "silent-loss" => rows(need("1")?).map(Fault::SilentLoss),
+        "query-timeout" => none(Fault::QueryTimeout),
+        "busy" => none(Fault::Busy),
+        "refuse-login" => none(Fault::RefuseLogin),
         _ => LoadFault::parse(kind, arg)
             .unwrap_or_else(|| Err(format!("unknown kind `{kind}`; there are: {KINDS} {LOAD_KINDS}")))
             .map(Fault::Load),
     }
+}
+
+fn rows(arg: &str) -> Result<u64, String> {
+    arg.parse().map_err(|_| format!("`{arg}` is not a number of rows"))
 }
 
 fn parse_code(arg: &str) -> Result<u32, String> {

@@ -4,6 +4,7 @@
 //! the recordings of real servers, and imports no client, no row format and no line protocol of ours.
 
 pub mod args;
+mod csv;
 pub mod faults;
 pub mod influx;
 pub mod listen;
@@ -67,6 +68,7 @@ async fn serve(system: System, faults: Faults, listener: Listener) -> Result<()>
     match system {
         System::Tdengine(args) => tdengine::serve(args, faults, listener).await,
         System::Influx(args) => influx::serve(args, faults, listener).await,
+        System::Starrocks(args) => starrocks::serve(args, faults, listener).await,
         System::Proxy(args) => proxy::serve(args, faults, listener).await,
     }
 }

@@ -59,7 +59,8 @@ impl Listener {
     }
 }
 
-fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
+/// Writes a file that is there whole or not at all.
+pub fn write_atomically(path: &Path, text: &str) -> std::io::Result<()> {
     let temporary = path.with_extension(format!("tmp{}", std::process::id()));
     std::fs::write(&temporary, text)?;
     std::fs::rename(&temporary, path)

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use fault::{Error, Kind as FaultKind, Result};
 
 use super::convert::bounds;
-use super::csv::{Csv, Record};
 use super::store::Store;
 use super::table::Rows;
 use super::time::{self, Zone};
 use super::types::{Field, Kind, Type};
 use super::value::{Value, parse_decimal};
 use crate::args::Precision;
+use crate::csv::{Csv, Record};
 
 /// Settings of the command line.
 pub struct Options {

@@ -11,7 +11,7 @@ mod changelog;
 mod chunk;
 mod column;
 mod convert;
-mod csv;
+
 mod exec;
 mod geometry;
 mod http;
