@@ -14,7 +14,7 @@ use fault::{Context, Error, Kind, Result};
 use std::io::Write as _;
 
 /// Brings the wider relatives of our types (views, large offsets, narrow decimals, dictionaries) to those that
-/// [`values`] and [`texts`] know. `keep_dictionary`: a `Dictionary(Int32, Utf8)` stays one.
+/// [`values`] and [`tags`] know. `keep_dictionary`: a `Dictionary(Int32, Utf8)` stays one.
 pub fn plain(array: &ArrayRef, keep_dictionary: bool) -> Result<ArrayRef> {
     let target = match array.data_type() {
         DataType::Dictionary(keys, values)
@@ -176,45 +176,9 @@ pub fn instants(array: &ArrayRef, unit: TimeUnit, mut each: impl FnMut(usize, i1
     }
 }
 
-/// Calls `each(row, text)` for every tag value that is not NULL, with its text in `scratch`. Values of a dictionary are
-/// handed to `entry` once each, and `each` is then called with what `entry` made of them.
-pub fn tags<T: Copy + Default>(
-    array: &ArrayRef,
-    form: Form,
-    rules: Rules,
-    scratch: &mut Scratch,
-    entry: impl FnMut(&Scratch) -> T,
-    mut each: impl FnMut(usize, T),
-) -> Result<()> {
-    let array = plain(array, true)?;
-    if let DataType::Dictionary(..) = array.data_type() {
-        let dictionary = array.as_dictionary::<Int32Type>();
-        let values = dictionary.values();
-        let mut made = vec![T::default(); values.len()];
-        texts(values, form, rules, scratch, entry, |row, value| {
-            if let Some(slot) = made.get_mut(row) {
-                *slot = value;
-            }
-        })?;
-        if dictionary.keys().null_count() == 0 && values.null_count() == 0 {
-            for (row, key) in dictionary.keys().values().iter().enumerate() {
-                each(row, made.get(*key as usize).copied().unwrap_or_default());
-            }
-            return Ok(());
-        }
-        for (row, key) in dictionary.keys().iter().enumerate() {
-            // A NULL inside the dictionary's values is a NULL too.
-            if let Some(key) = key.and_then(|key| usize::try_from(key).ok()).filter(|key| values.is_valid(*key)) {
-                each(row, made.get(key).copied().unwrap_or_default());
-            }
-        }
-        return Ok(());
-    }
-    texts(&array, form, rules, scratch, entry, each)
-}
-
-/// As [`tags`], for an array that is no dictionary.
-fn texts<T>(
+/// Calls `each(row, made)` for every tag value that is not NULL, of an array that is no dictionary: with what `entry` made
+/// of its text in `scratch`.
+pub fn tags<T>(
     array: &ArrayRef,
     form: Form,
     rules: Rules,

@@ -173,7 +173,7 @@ impl Digest {
     /// As [`Digest::add`], by columns, for times in i64 nanoseconds: those from 1677 to 2262.
     fn add_near(&mut self, (batch, layout, options): Input<'_>) -> Result<()> {
         self.rows.clear();
-        let mut last = 0;
+        let (mut last, note) = (0, options.dedupe != Dedupe::Keep);
         for row in 0..batch.num_rows() {
             last = self.table.number(last, row, (batch, layout, options))?;
             if self.table.inside.get(row) == Some(&false) {
@@ -182,15 +182,13 @@ impl Digest {
             }
             self.counts.rows += 1;
             let time = self.table.times.get(row).copied().unwrap_or_default();
-            let number = match self.table.bucket(last, time) {
+            let (stands, again) = self.table.look(last, time, note);
+            let number = match stands {
                 Some(number) => number,
                 None => self.turn(last, time, options.bucket),
             };
             self.rows.push(number);
-            if options.dedupe != Dedupe::Keep
-                && self.table.again_soon(last, time)
-                && let Some(entry) = self.entries.get_mut(number as usize)
-            {
+            if again && let Some(entry) = self.entries.get_mut(number as usize) {
                 entry.again = true;
             }
         }
@@ -243,8 +241,13 @@ impl Digest {
             entry.cells += u64::from(cells);
             entry.rows += u64::from(cells > 0);
             entry.sum = entry.sum.wrapping_add((u128::from(*high) << 64) | u128::from(*low));
-            entry.first = entry.first.min(i128::from(*time));
-            entry.last = entry.last.max(i128::from(*time));
+            let time = i128::from(*time);
+            if time < entry.first {
+                entry.first = time;
+            }
+            if time > entry.last {
+                entry.last = time;
+            }
         }
     }
 

@@ -101,7 +101,7 @@ impl Rows {
         self.times.clear();
         self.times.extend_from_slice(times);
         for part in [&mut self.time_mix, &mut self.series_mix, &mut self.series_sum] {
-            part.clear();
+            // All of it is written anew.
             part.resize(times.len(), 0);
         }
         match self.engine.0 {

@@ -11,6 +11,7 @@ mod compare;
 mod counted;
 mod counts;
 mod dedupe;
+mod dictionaries;
 mod differing;
 mod digest;
 mod digest_file;

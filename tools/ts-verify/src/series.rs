@@ -2,6 +2,7 @@
 //! the columns does not matter, and a value of a dictionary is hashed once.
 
 use crate::column::{Scratch, plain, tags};
+use crate::dictionaries::{Combinations, Dictionaries, NONE};
 use crate::layout::{Column, Layout};
 use crate::options::Options;
 use arrow_array::cast::AsArray;
@@ -9,12 +10,11 @@ use arrow_array::types::{
     TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
 };
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use fault::{Context, Error, Result};
+use fault::{Error, Result};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use rows::time::Unit;
 use serde_json::{Map, Value};
-use xxhash_rust::xxh3::xxh3_128;
 
 /// A duplicate-proof record of the instants seen in one series: disjoint intervals, in which an instant *may* have been
 /// seen. Input in time order, or in whole windows in any order, needs one or a few.
@@ -121,7 +121,8 @@ pub struct Table {
     index: HashMap<u128, u32, FixedState>,
     /// Bytes of labels.
     pub bytes: usize,
-    /// Of each row of the batch: it has a tag that is an empty text. Empty where no series has tags.
+    dictionaries: Dictionaries,
+    /// Of each row of the batch: it has a tag that is an empty text. Empty where none has.
     empty: Vec<bool>,
     /// Of each row of the batch: the hash of its series.
     pub sums: Vec<u128>,
@@ -155,6 +156,7 @@ impl Table {
             series: Vec::new(),
             index: HashMap::with_hasher(FixedState::default()),
             bytes: 0,
+            dictionaries: Dictionaries::default(),
             empty: Vec::new(),
             sums: Vec::new(),
             times: Vec::new(),
@@ -166,7 +168,7 @@ impl Table {
     /// Fills [`Table::sums`], and [`Table::times`] and [`Table::inside`] if every instant is one in i64 nanoseconds. False if
     /// not.
     pub fn near(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<bool> {
-        self.hash_series(batch, layout, options)?;
+        self.dictionaries.add(batch, layout, options, (&mut self.sums, &mut self.empty))?;
         let column = batch.column(layout.time);
         all_valid(column)?;
         let factor = layout.unit.nanos();
@@ -208,6 +210,23 @@ impl Table {
     /// The number of the series of a row, after one of the series `last`.
     #[inline]
     pub fn number(&mut self, last: u32, row: usize, (batch, layout, options): Input<'_>) -> Result<u32> {
+        let Combinations { rows, numbers, .. } = &self.dictionaries.combinations;
+        let combination = rows.get(row).copied();
+        if let Some(number) = combination.and_then(|at| numbers.get(at as usize))
+            && *number != NONE
+        {
+            return Ok(*number);
+        }
+        let number = self.search(last, row, (batch, layout, options))?;
+        let numbers = &mut self.dictionaries.combinations.numbers;
+        if let Some(place) = combination.and_then(|at| numbers.get_mut(at as usize)) {
+            *place = number;
+        }
+        Ok(number)
+    }
+
+    #[inline]
+    fn search(&mut self, last: u32, row: usize, (batch, layout, options): Input<'_>) -> Result<u32> {
         let hash = self.sums.get(row).copied().unwrap_or_default();
         let guess = self.series.get(last as usize).map_or(0, |series| series.next);
         if self.series.get(guess as usize).is_some_and(|series| series.hash == hash) {
@@ -223,14 +242,18 @@ impl Table {
         Ok(number)
     }
 
-    /// What stands for the bucket of an instant of a series, if it is that of the series' last row.
+    /// Of a row of a series: what stands for its bucket, if that is the one of the series' last row; and may the series
+    /// have had a row at this instant before (false if `note` is, and then the instant is not noted)?
     #[inline]
-    pub fn bucket(&self, series: u32, time: i64) -> Option<u32> {
-        let (from, to, stands) = self.series.get(series as usize)?.bucket;
-        (from <= time && time < to).then_some(stands)
+    pub fn look(&mut self, series: u32, time: i64, note: bool) -> (Option<u32>, bool) {
+        let Some(one) = self.series.get_mut(series as usize) else { return (None, note) };
+        let (from, to, stands) = one.bucket;
+        let stands = (from <= time && time < to).then_some(stands);
+        let soon = !note || one.seen.soon(time);
+        (stands, !soon && self.again(series, i128::from(time)))
     }
 
-    /// Remembers it for [`Table::bucket`].
+    /// Remembers it for [`Table::look`].
     pub fn set_bucket(&mut self, series: u32, bucket: (i64, i64, u32)) {
         if let Some(series) = self.series.get_mut(series as usize) {
             series.bucket = bucket;
@@ -239,7 +262,7 @@ impl Table {
 
     /// Fills [`Table::keys`] with the key of every row of the batch, but for the number of its series.
     pub fn hashes(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
-        self.hash_series(batch, layout, options)?;
+        self.dictionaries.add(batch, layout, options, (&mut self.sums, &mut self.empty))?;
         self.times(batch, layout, options)
     }
 
@@ -269,13 +292,6 @@ impl Table {
         }
     }
 
-    /// As [`Table::again`].
-    #[inline]
-    pub fn again_soon(&mut self, series: u32, time: i64) -> bool {
-        let soon = self.series.get_mut(series as usize).is_some_and(|series| series.seen.soon(time));
-        !soon && self.again(series, i128::from(time))
-    }
-
     /// Notes that the series has a row at this instant. True: it may have had one before.
     pub fn again(&mut self, series: u32, time: i128) -> bool {
         let Some(series) = self.series.get_mut(series as usize) else { return true };
@@ -283,32 +299,6 @@ impl Table {
         let again = series.seen.again(time);
         self.bytes += (series.seen.runs.capacity() - runs) * std::mem::size_of::<Run>();
         again
-    }
-
-    fn hash_series(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
-        let rows = batch.num_rows();
-        let fixed = layout.measurement.hash();
-        self.sums.clear();
-        self.sums.resize(rows, fixed);
-        self.empty.clear();
-        self.empty.resize(if layout.tags.is_empty() { 0 } else { rows }, false);
-        let distinct = options.empty_tag_distinct;
-        for tag in layout.tags.iter().chain(layout.measurement.column()) {
-            let (sums, empty) = (&mut self.sums, &mut self.empty);
-            let entry = |text: &Scratch| (distinct || !text.value().is_empty()).then(|| xxh3_128(&text.bytes));
-            let each = |row: usize, hash| match (hash, sums.get_mut(row)) {
-                (Some(hash), Some(sum)) => *sum = sum.wrapping_add(hash),
-                _ => {
-                    if let Some(empty) = empty.get_mut(row) {
-                        *empty = true;
-                    }
-                }
-            };
-            let mut scratch = Scratch::with_head(&tag.head);
-            tags(batch.column(tag.index), tag.form, options.rules, &mut scratch, entry, each)
-                .context(|| format!("column {}", tag.name))?;
-        }
-        Ok(())
     }
 
     fn times(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
@@ -373,7 +363,10 @@ fn text_of(array: &ArrayRef, tag: &Column, options: &Options, row: usize) -> Res
 pub type Input<'a> = (&'a RecordBatch, &'a Layout, &'a Options);
 
 fn all_valid(times: &ArrayRef) -> Result<()> {
-    match (0..times.len()).find(|row| times.null_count() > 0 && times.is_null(*row)) {
+    if times.null_count() == 0 {
+        return Ok(());
+    }
+    match (0..times.len()).find(|row| times.is_null(*row)) {
         Some(row) => Err(Error::malformed(format!("row {row} of a batch has no time"))),
         None => Ok(()),
     }
