@@ -228,8 +228,7 @@ impl Digest {
                 *filled = ODD;
             }
         }
-        let inside = |row: &&usize| rows.get(**row).is_some_and(|number| *number != OUTSIDE);
-        counts.float32 += sums.texts.iter().filter(inside).count() as u64;
+        counts.float32 += sums.texts.iter().filter(|row| inside(rows, **row)).count() as u64;
         let cells = sums.totals.low.iter().zip(&sums.totals.high).zip(&sums.cells).zip(&sums.times);
         for (row, (number, (((low, high), cells), time))) in rows.iter().zip(cells).enumerate() {
             let Some(entry) = entries.get_mut(*number as usize) else { continue };
@@ -272,9 +271,8 @@ impl Digest {
             Ok(())
         })?;
         for field in layout.fields.iter().filter(|field| field.form == Form::Float32) {
-            let inside = |row: &usize| rows.get(*row).is_some_and(|number| *number != OUTSIDE);
             let texts = float32::texts(&plain(batch.column(field.index), false)?);
-            self.counts.float32 += texts.into_iter().filter(inside).count() as u64;
+            self.counts.float32 += texts.into_iter().filter(|row| inside(rows, *row)).count() as u64;
         }
         self.count_rows();
         self.count_empty_tags();
@@ -282,8 +280,7 @@ impl Digest {
     }
 
     fn count_empty_tags(&mut self) {
-        let rows = &self.rows;
-        self.counts.empty_tags += self.table.empty_tags(|row| rows.get(row).is_some_and(|number| *number != OUTSIDE));
+        self.counts.empty_tags += self.table.empty_tags(|row| inside(&self.rows, row));
     }
 
     /// After the last batch. Entries on disk are added up to one sorted run.
@@ -297,14 +294,14 @@ impl Digest {
             let run = runs.into_one(|line| totals.add(line))?;
             self.whole = Some(Whole { run, totals: totals.totals });
         }
-        self.count()
+        self.count();
+        Ok(())
     }
 
     /// The counts that are sums over entries.
-    fn count(&mut self) -> Result<()> {
+    fn count(&mut self) {
         let totals = self.totals();
         (self.counts.cells, self.counts.non_finite) = (totals.cells, totals.odd_cells);
-        Ok(())
     }
 
     fn totals(&self) -> Totals {
@@ -355,7 +352,8 @@ impl Digest {
                 (entry.odd_cells, entry.odd_sum) = (line.odd_cells, line.odd_sum);
             }
         }
-        self.count()
+        self.count();
+        Ok(())
     }
 
     fn find_entries(&mut self, options: &Options) -> Result<()> {
@@ -417,6 +415,11 @@ impl Digest {
             entry.last = entry.last.max(time);
         }
     }
+}
+
+/// Has the row an entry?
+fn inside(rows: &[u32], row: usize) -> bool {
+    rows.get(row).is_some_and(|number| *number != OUTSIDE)
 }
 
 /// Calls `each(row, field, hash, value)` for every cell of a batch. `heads` is a buffer.
