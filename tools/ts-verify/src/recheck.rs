@@ -9,7 +9,7 @@ use fault::{Error, Result};
 use rows::time::{Nanos, Unit};
 use serde_json::{Value, json};
 use std::cmp::Ordering;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Rows of the last so much time may still be on their way.
 #[derive(clap::Args)]
@@ -113,12 +113,9 @@ pub fn run(
 }
 
 fn wait(time: Duration, run: &Run) -> Result<()> {
-    let start = Instant::now();
-    while let Some(left) = time.checked_sub(start.elapsed()).filter(|left| !left.is_zero()) {
-        run.stop().check()?;
-        std::thread::sleep(left.min(Duration::from_millis(50)));
-    }
-    run.stop().check()
+    let stop = run.stop();
+    net::retry::sleep(time, &|| stop.is_raised());
+    stop.check()
 }
 
 /// The range that holds all buckets of the list, and how many there are.
