@@ -79,6 +79,15 @@ impl Naming {
         Ok(Naming { stated: all, rename: flags.rename.to_vec() })
     }
 
+    /// What a field of the input is called; `None` where the flags make it something else or leave it out.
+    pub fn field<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        if self.stated.iter().any(|stated| stated.name == name && stated.role != Role::Field) {
+            return None;
+        }
+        let renamed = self.rename.iter().rev().find(|(old, _)| old == name);
+        Some(renamed.map_or(name, |(_, new)| new))
+    }
+
     /// For formats without types of their own. `typed`: the input says its types, only stated ones are passed on.
     pub fn columns(&self, typed: bool) -> Vec<Column> {
         let known = |s: &Stated| match (&s.column, s.role) {
@@ -150,6 +159,8 @@ mod tests {
         let seen: Vec<&str> = named.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(seen, ["z", "y", "x"]);
         assert_eq!(role::roles(&named).unwrap()[1], Role::Tag);
+        let naming = Naming::new(flags).unwrap();
+        assert_eq!(["x", "y", "z", "no"].map(|name| naming.field(name)), [Some("z"), None, Some("x"), Some("no")]);
         for bad in [
             Flags { tags: &names(&["y", "y"]), ..Flags::default() },
             Flags { tags: &names(&["no"]), ..Flags::default() },

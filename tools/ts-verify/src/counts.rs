@@ -6,10 +6,10 @@ use crate::canonical::instant;
 use crate::counted::{self, Counted, File, Influx, Source, Tdengine};
 use crate::digest::bucket_of;
 use crate::input::{Input, Spec};
+use crate::names::Names;
 use crate::options::Options;
 use crate::report::Out;
 use cli::Run;
-use cli::naming::NamingArgs;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
 use net::http;
@@ -43,18 +43,18 @@ pub fn run(args: &CountsArgs, run: &Run) -> Result<()> {
     let at = |text: &Option<String>| text.as_deref().map(parse_instant).transpose();
     let (since, until) = (at(&args.since)?, at(&args.until)?.into_iter().chain(settled).min());
     let options = Options { since, until, bucket: width, ..DEFAULTS };
-    let naming = args.map.as_deref().map(NamingArgs::from_words).transpose().map_err(|e| e.context("--map"))?;
+    let names = args.map.as_deref().map(Names::new).transpose()?;
     if args.a.is_some() != args.b.is_some() {
         return Err(Error::usage("give both sides, or none of them and TS_SOURCE_URL and TS_TARGET_URL"));
     }
     let mut a = open(args, args.a.as_deref(), net::Side::Source, &options, run)?;
     let mut b = open(args, args.b.as_deref(), net::Side::Target, &options, run)?;
-    let tables = tables(args, naming.as_ref(), &mut a, &mut b)?;
+    let tables = tables(args, names.as_ref(), &mut a, &mut b)?;
     let (mut buckets, mut differing, mut shown) = (0u64, 0u64, 0u64);
     for (name, theirs) in &tables {
         for (from, to) in windows(&options, &mut a, name, &mut b, theirs)? {
             run.stop().check()?;
-            let x = rename(a.source.count(name, from, to)?, naming.as_ref());
+            let x = rename(a.source.count(name, from, to)?, names.as_ref());
             let y = b.source.count(theirs, from, to)?;
             a.add(&x);
             b.add(&y);
@@ -165,7 +165,7 @@ fn open(args: &CountsArgs, text: Option<&str>, which: net::Side, options: &Optio
 }
 
 /// The tables to count: the name in a, and that in b.
-fn tables(args: &CountsArgs, naming: Option<&NamingArgs>, a: &mut Side, b: &mut Side) -> Result<Vec<(String, String)>> {
+fn tables(args: &CountsArgs, names: Option<&Names>, a: &mut Side, b: &mut Side) -> Result<Vec<(String, String)>> {
     let (mine, theirs) = (a.source.tables()?, b.source.tables()?);
     let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
     for text in &args.table {
@@ -174,9 +174,9 @@ fn tables(args: &CountsArgs, naming: Option<&NamingArgs>, a: &mut Side, b: &mut 
     }
     if args.table.is_empty() {
         let named = |side: &Side, names: Vec<String>| if side.unnamed { Vec::new() } else { names };
-        let renamed = naming.and_then(|naming| naming.measurement.clone());
         for name in named(a, mine.clone()) {
-            pairs.insert((name.clone(), renamed.clone().unwrap_or(name)));
+            let other = names.map_or(Ok(name.as_str()), |names| names.table(&name))?.to_owned();
+            pairs.insert((name, other));
         }
         for name in named(b, theirs.clone()) {
             if !pairs.iter().any(|(_, other)| *other == name) {
@@ -222,19 +222,10 @@ fn windows(options: &Options, a: &mut Side, name: &str, b: &mut Side, other: &st
 }
 
 /// The fields of the source as `--map` names them.
-fn rename(counted: Counted, naming: Option<&NamingArgs>) -> Counted {
-    let Some(naming) = naming else { return counted };
-    // `COL` or `COL:TYPE`.
-    let is = |text: &String, name: &String| text == name || text.rsplit_once(':').is_some_and(|(col, _)| col == name);
-    let cells = counted
-        .cells
-        .into_iter()
-        .filter(|(name, _)| !naming.ignore.contains(name) && !naming.tag.iter().any(|text| is(text, name)));
-    let new = |name: String| match naming.rename.iter().rev().find(|(old, _)| *old == name) {
-        Some((_, new)) => new.clone(),
-        None => name,
-    };
-    Counted { rows: counted.rows, cells: cells.map(|(name, count)| (new(name), count)).collect() }
+fn rename(counted: Counted, names: Option<&Names>) -> Counted {
+    let Some(names) = names else { return counted };
+    let cells = counted.cells.iter().filter_map(|(name, count)| Some((names.field(name)?.to_owned(), *count)));
+    Counted { rows: counted.rows, cells: cells.collect() }
 }
 
 /// Fields that do not have as many values on both sides.

@@ -48,6 +48,23 @@ impl Names {
         })
     }
 
+    /// What the target calls a field of the source; `None` where it is a tag there, or left out.
+    pub fn field<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+        self.naming.field(name)
+    }
+
+    /// What the target calls a table of the source. Exit 2 where each row says it.
+    pub fn table<'a>(&'a self, name: &'a str) -> Result<&'a str> {
+        match &self.measurement {
+            Measurement::Stated => Ok(name),
+            Measurement::Named(name) => Ok(name),
+            Measurement::Column(column) => Err(fault::Error::usage(format!(
+                "--map: column {column} gives each row its measurement, and tables are counted whole: compare the cells \
+                 (ts-verify compare)"
+            ))),
+        }
+    }
+
     /// The columns of the source as the target has them.
     pub fn layout(&self, schema: &Schema, mapping: &Mapping) -> Result<Layout> {
         let schema = self.naming.schema(schema).context(|| "--map".to_owned())?;

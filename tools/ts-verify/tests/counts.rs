@@ -116,6 +116,7 @@ fn files_are_counted_while_they_are_read() {
     shell(&format!("lp-encode -q {flags} a.csv -o c.lp")).current_dir(servers.at()).run().code(0);
     counts(&[&source, "c.lp", "--map", flags]).code(0);
     counts(&[&source, "c.lp", "--table", "m=weather"]).code(1);
+    counts(&[&source, "c.lp", "--map", "--measurement weather --rename v=temp --ignore n:long"]).code(0);
     // A table that only one side has.
     shell("sed 's/^m,/other,/; 90q' b.lp >>b.lp").current_dir(servers.at()).run().code(0);
     let text = counts(&[&source, "b.lp"]).code(1).text();
@@ -141,6 +142,7 @@ fn a_side_that_cannot_be_asked_is_no_shorter_side() {
         (vec!["mysql://127.0.0.1/d", &target], "mysql"),
         (vec![&source, &target, "--bucket", "1ms"], "larger --bucket"),
         (vec![&source, &target, "--map", "--nan drop"], "--map"),
+        (vec![&source, &target, "--map", "--measurement column:device"], "column device"),
     ] {
         let outcome = counts(&args).code(2);
         assert!(outcome.stderr.contains(part) && !outcome.stderr.contains("secret@"), "{args:?}: {}", outcome.stderr);
