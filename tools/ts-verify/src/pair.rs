@@ -13,7 +13,7 @@ use crate::input::Input;
 use crate::layout::{Agreement, Layout, RoleConflict, agree};
 use crate::lines::{Cursor, Line};
 use crate::options::Options;
-use crate::recheck;
+use crate::recheck::{self, Rechecks};
 use crate::report::{Kind as What, Record, Report};
 use crate::rerun::Rerun;
 use crate::rowdiff::{self, Found, Room, RowOutcome, State};
@@ -23,7 +23,7 @@ use crate::verdict::Verdict;
 use cli::Run;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
-use rows::time::Unit;
+use rows::time::{Nanos, Unit};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::AtomicBool;
 
@@ -65,6 +65,14 @@ struct Pair {
     conflicts: Vec<RoleConflict>,
 }
 
+/// What is said of the comparison, and where.
+struct Told {
+    classes: Classes,
+    report: Report<Output>,
+    rerun: Rerun,
+    page: Option<Page>,
+}
+
 /// Compares two sides; with `rows_max` down to the rows.
 pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
     let rows_max = rows.map(|rows| rows.rows_max);
@@ -85,9 +93,82 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
     classes.add(Class::TypeChanged, pair.agreements.len() as u64);
     classes.add(Class::TagFieldRole, pair.conflicts.len() as u64);
     let unit = pair.a.unit().max(pair.b.unit());
-    let mut report =
-        Report::new(out, args.report.out, args.report.limit, unit, if html.is_some() { html::SHOWN } else { 0 });
-    for conflict in pair.conflicts.iter().filter(|_| !classes.unlimited(Class::TagFieldRole)) {
+    let shown = if html.is_some() { html::SHOWN } else { 0 };
+    let mut report = Report::new(out, args.report.out, args.report.limit, unit, shown);
+    show_conflicts(&pair.conflicts, &classes, &mut report)?;
+    let Pair { mut a, mut b, options, agreements, .. } = pair;
+    if let (Side::Made(a, _), Side::Made(b, _)) = (&a, &b) {
+        tolerance.check([&a.layout, &b.layout])?;
+    }
+    let page = html.map(|out| Page::new(out, Heat::new(&options)));
+    let mut told = Told { classes, report, rerun: Rerun::new(repair, &options), page };
+    let again = args.live.rechecks > 0;
+    let mut seen = told.first_look(&mut a, &mut b, rows_max.is_some() || again, args.report.limit)?;
+    let (mut range, mut rechecks) = (options, None);
+    if again {
+        let read = |part: Options, classes: &Classes| {
+            let pair = open(args, rows_max.is_some(), part, classes, run)?;
+            (a, b, range) = (pair.a, pair.b, part);
+            let seen = Seen::compare(&mut a, &mut b, u64::MAX, |_, _| {}, |_| Ok(()))?;
+            release([&mut a, &mut b]);
+            Ok(seen.differing)
+        };
+        rechecks = Some(told.look_again(args, &options, &mut seen, run, read)?);
+        if rows_max.is_none() {
+            told.note_for_repair(&seen.differing)?;
+        }
+    }
+    count_classes(&mut told.classes, &seen);
+
+    let odd = !told.classes.within(Class::NonFinite);
+    let buckets = seen.outcome.differing + if odd { seen.outcome.only_odd } else { 0 };
+    let outcome = match (rows_max, &mut a, &mut b) {
+        (Some(rows), Side::Made(a, _), Side::Made(b, _)) => {
+            let room = Room::new(rows, args.equal.max_memory);
+            let sides = (row_side(a), row_side(b));
+            let (differing, equal) = ((&seen.differing, odd), (&range, &tolerance));
+            rowdiff::run(sides, differing, equal, room, (&mut told.classes, &mut told.report), run)?
+        }
+        _ => {
+            told.show_buckets(&seen.differing, odd, buckets, options.bucket)?;
+            RowOutcome { real: buckets, ..RowOutcome::default() }
+        }
+    };
+    if rows_max.is_some() {
+        told.take_rows(&seen.differing, odd, &outcome)?;
+    }
+
+    let verdict =
+        Verdict::new(&outcome, &told.classes, &told.report, (seen.a.0, seen.b.0), options.sample, &args.report);
+    run.counter("cells").set(seen.a.0.cells.max(seen.b.0.cells));
+    run.counter("differences").set(told.report.total());
+    run.note("verdict", verdict.word());
+    if let Some(sample) = options.sample {
+        run.note("sample", sample.to_string());
+    }
+    if let Verdict::Different(text) = &verdict {
+        run.note("reason", text.trim_start_matches("different: "));
+    }
+    let summary = Summary {
+        verdict: &verdict,
+        level: if rows_max.is_some() { "rows" } else { "digest" },
+        sides: (&a, &b),
+        seen: &seen,
+        buckets,
+        outcome: &outcome,
+        agreements: &agreements,
+        rechecks,
+        options: &options,
+        tolerance: &tolerance,
+        settled,
+    };
+    told.finish(&summary, odd)?;
+    verdict.into_result()
+}
+
+/// Columns that are a tag on one side and a field on the other, unless that is allowed however often.
+fn show_conflicts(conflicts: &[RoleConflict], classes: &Classes, report: &mut Report<Output>) -> Result<()> {
+    for conflict in conflicts.iter().filter(|_| !classes.unlimited(Class::TagFieldRole)) {
         let (a, b) = if conflict.tag_in_a { ("tag", "field") } else { ("field", "tag") };
         report.difference(&Record {
             kind: What::Type,
@@ -100,158 +181,185 @@ pub fn run(args: &PairArgs, rows: Option<&RowsArgs>, run: &Run) -> Result<()> {
             more: Map::new(),
         })?;
     }
-    let again = args.live.rechecks > 0;
-    let later = rows_max.is_some() || again;
-    let keep = if later { u64::MAX } else { args.report.limit };
-    let Pair { mut a, mut b, options, agreements, .. } = pair;
-    if let (Side::Made(a, _), Side::Made(b, _)) = (&a, &b) {
-        tolerance.check([&a.layout, &b.layout])?;
-    }
-    let mut rerun = Rerun::new(repair, &options);
-    let mut page = html.map(|out| Page::new(out, Heat::new(&options)));
-    let look = |line: &Line, look| {
-        if let Some(page) = &mut page {
-            page.heat.add(&line.label, line.bucket, look);
-        }
-    };
-    let mut seen = Seen::compare(&mut a, &mut b, keep, look, |bucket| match later {
-        // The rows, or another look, will tell which of them need it.
-        true => Ok(()),
-        false => rerun.add_unless_allowed(bucket, &classes),
-    })?;
-    release([&mut a, &mut b]);
-    let (mut range, mut rechecks) = (options, None);
-    if again {
-        let read = |part: Options| {
-            let pair = open(args, rows_max.is_some(), part, &classes, run)?;
-            (a, b, range) = (pair.a, pair.b, part);
-            let seen = Seen::compare(&mut a, &mut b, u64::MAX, |_, _| {}, |_| Ok(()))?;
-            release([&mut a, &mut b]);
-            Ok(seen.differing)
-        };
-        let settle = |bucket: &Differing| {
-            if let Some(page) = &mut page {
-                let look = if bucket.only_odd { Look::Odd } else { Look::Differing };
-                page.heat.revise(&bucket.label, bucket.bucket, look, State::Equal);
-            }
-        };
-        let (list, made) = recheck::run(&args.live, &options, seen.differing, run, read, settle)?;
-        (seen.differing, rechecks) = (list, Some(made));
-        seen.outcome.recount(&seen.differing)?;
-        let mut list = seen.differing.open();
-        while let Some(bucket) = if rows_max.is_none() { list.next()? } else { None } {
-            rerun.add_unless_allowed(&bucket, &classes)?;
-        }
-    }
-    classes.set(Class::NonFinite, seen.outcome.non_finite);
+    Ok(())
+}
+
+/// What the digests say of the classes.
+fn count_classes(classes: &mut Classes, seen: &Seen) {
     let (x, y) = (seen.a.0, seen.b.0);
+    classes.set(Class::NonFinite, seen.outcome.non_finite);
     classes.set(Class::AllNullRow, x.all_null_rows.abs_diff(y.all_null_rows));
     classes.set(Class::EmptyTag, x.empty_tags.abs_diff(y.empty_tags));
     classes.set(Class::Duplicate, x.duplicates.abs_diff(y.duplicates));
     classes.set(Class::Float32, x.float32 + y.float32);
     classes.set(Class::PrecisionCollision, x.collisions.max(y.collisions));
+}
 
-    let odd = !classes.within(Class::NonFinite);
-    let mut outcome = RowOutcome::default();
-    let buckets = seen.outcome.differing + if odd { seen.outcome.only_odd } else { 0 };
-    match (rows_max, &mut a, &mut b) {
-        (Some(rows), Side::Made(a, _), Side::Made(b, _)) => {
-            let room = Room::new(rows, args.equal.max_memory);
-            let sides = (row_side(a), row_side(b));
-            let differing = (&seen.differing, odd);
-            let equal = (&range, &tolerance);
-            outcome = rowdiff::run(sides, differing, equal, room, (&mut classes, &mut report), run)?;
-        }
-        _ => {
-            let (mut list, mut shown) = (seen.differing.open(), 0);
-            while let Some(bucket) = list.next()? {
-                if odd || !bucket.only_odd {
-                    shown += 1;
-                    report.difference(&bucket_record(&bucket, options.bucket))?;
-                }
+/// How a bucket that differs looked at first.
+fn first_look(bucket: &Differing) -> Look {
+    if bucket.only_odd { Look::Odd } else { Look::Differing }
+}
+
+impl Told {
+    /// Compares the digests. `later`: the rows, or another look, will tell which buckets need a repair; then all that
+    /// differ are kept, else `limit` of them.
+    fn first_look(&mut self, a: &mut Side, b: &mut Side, later: bool, limit: u64) -> Result<Seen> {
+        let Told { classes, rerun, page, .. } = self;
+        let look = |line: &Line, look| {
+            if let Some(page) = page {
+                page.heat.add(&line.label, line.bucket, look);
             }
-            report.count_more(What::Bucket, buckets.saturating_sub(shown));
-            outcome.real = buckets;
-            if odd {
-                rerun.add_held()?;
-            }
-        }
+        };
+        let seen = Seen::compare(a, b, if later { u64::MAX } else { limit }, look, |bucket| match later {
+            true => Ok(()),
+            false => rerun.add_unless_allowed(bucket, classes),
+        })?;
+        release([a, b]);
+        Ok(seen)
     }
-    if rows_max.is_some() {
-        let (mut list, mut found) = (seen.differing.open(), outcome.found.iter());
+
+    /// Reads again what differs; `read` gives the buckets that differ in a range.
+    fn look_again(
+        &mut self,
+        args: &PairArgs,
+        options: &Options,
+        seen: &mut Seen,
+        run: &Run,
+        mut read: impl FnMut(Options, &Classes) -> Result<List>,
+    ) -> Result<Rechecks> {
+        let Told { classes, page, .. } = self;
+        let settle = |bucket: &Differing| {
+            if let Some(page) = page {
+                page.heat.revise(&bucket.label, bucket.bucket, first_look(bucket), State::Equal);
+            }
+        };
+        let differing = std::mem::replace(&mut seen.differing, ListWriter::new()?.finish()?);
+        let (list, made) = recheck::run(&args.live, options, differing, run, |part| read(part, classes), settle)?;
+        seen.differing = list;
+        seen.outcome.recount(&seen.differing)?;
+        Ok(made)
+    }
+
+    /// Every bucket of the list that is not allowed needs a repair.
+    fn note_for_repair(&mut self, differing: &List) -> Result<()> {
+        let mut list = differing.open();
+        while let Some(bucket) = list.next()? {
+            self.rerun.add_unless_allowed(&bucket, &self.classes)?;
+        }
+        Ok(())
+    }
+
+    /// Reports the buckets that differ, `buckets` in all, where no rows are looked at. `odd`: those too that differ in NaN
+    /// and infinities only.
+    fn show_buckets(&mut self, differing: &List, odd: bool, buckets: u64, width: i64) -> Result<()> {
+        let (mut list, mut shown) = (differing.open(), 0);
+        while let Some(bucket) = list.next()? {
+            if odd || !bucket.only_odd {
+                shown += 1;
+                self.report.difference(&bucket_record(&bucket, width))?;
+            }
+        }
+        self.report.count_more(What::Bucket, buckets.saturating_sub(shown));
+        if odd { self.rerun.add_held() } else { Ok(()) }
+    }
+
+    /// Takes over what the rows of each bucket said.
+    fn take_rows(&mut self, differing: &List, odd: bool, outcome: &RowOutcome) -> Result<()> {
+        let (mut list, mut found) = (differing.open(), outcome.found.iter());
         while let Some(bucket) = list.next()? {
             if bucket.only_odd && !odd {
                 continue;
             }
-            let state = found.next().unwrap_or(&Found::DIGEST).state(&classes);
+            let state = found.next().unwrap_or(&Found::DIGEST).state(&self.classes);
             if state != State::Tolerated {
-                rerun.add(&bucket)?;
+                self.rerun.add(&bucket)?;
             }
-            if let Some(page) = &mut page {
-                let look = if bucket.only_odd { Look::Odd } else { Look::Differing };
-                page.heat.revise(&bucket.label, bucket.bucket, look, state);
+            if let Some(page) = &mut self.page {
+                page.heat.revise(&bucket.label, bucket.bucket, first_look(&bucket), state);
             }
         }
+        Ok(())
     }
 
-    let level = if rows_max.is_some() { "rows" } else { "digest" };
-    let verdict = Verdict::new(&outcome, &classes, &report, (x, y), options.sample, &args.report);
-    let side = |name: &str, (counts, series): (Counts, u64), buckets: u64| {
+    /// Writes the summary to the report and the page, and completes all outputs.
+    fn finish(mut self, summary: &Summary, odd: bool) -> Result<()> {
+        let summary = summary.to_json(&self);
+        self.rerun.finish()?;
+        if let Some(mut page) = self.page.take() {
+            page.heat.settle(odd);
+            page.finish(&summary, &self.report.first)?;
+        }
+        self.report.finish(&summary)?.finish()
+    }
+}
+
+/// The whole comparison, for the last line of the report.
+struct Summary<'a> {
+    verdict: &'a Verdict,
+    level: &'static str,
+    sides: (&'a Side, &'a Side),
+    seen: &'a Seen,
+    /// Those that differ.
+    buckets: u64,
+    outcome: &'a RowOutcome,
+    agreements: &'a [Agreement],
+    rechecks: Option<Rechecks>,
+    options: &'a Options,
+    tolerance: &'a Tolerance,
+    settled: Option<Nanos>,
+}
+
+impl Summary<'_> {
+    fn to_json(&self, told: &Told) -> Value {
+        let (seen, outcome, report) = (self.seen, self.outcome, &told.report);
+        let side = |name: &str, (counts, series): (Counts, u64), buckets: u64| {
+            json!({
+                "name": name, "rows": counts.rows, "cells": counts.cells, "series": series, "buckets": buckets,
+                "all_null_rows": counts.all_null_rows, "empty_tags": counts.empty_tags, "nan_inf": counts.non_finite,
+                "duplicates": counts.duplicates, "collisions": counts.collisions,
+                "float32": counts.float32,
+            })
+        };
+        let all = outcome.not_examined == 0 && self.options.sample.is_none();
         json!({
-            "name": name, "rows": counts.rows, "cells": counts.cells, "series": series, "buckets": buckets,
-            "all_null_rows": counts.all_null_rows, "empty_tags": counts.empty_tags, "nan_inf": counts.non_finite,
-            "duplicates": counts.duplicates, "collisions": counts.collisions,
-            "float32": counts.float32,
+            "kind": "summary",
+            "verdict": self.verdict.word(),
+            "message": self.verdict.message(),
+            "complete": all && !matches!(self.verdict, Verdict::None(_)),
+            "level": self.level,
+            "a": side(self.sides.0.name(), seen.a, seen.outcome.buckets_a),
+            "b": side(self.sides.1.name(), seen.b, seen.outcome.buckets_b),
+            "buckets_differing": self.buckets,
+            "buckets_not_examined": outcome.not_examined,
+            "differences": report.counts(),
+            "allowed": report.allowed,
+            "tolerated": told.classes.count(Class::Tolerated),
+            "shown": report.shown,
+            "repair": told.rerun.lines(),
+            "classes": told.classes.to_json(),
+            "read": self.read(),
+            "rechecks": self.rechecks.as_ref().map(|made| made.to_json()),
+            "options": self.options(),
+            "version": env!("CARGO_PKG_VERSION"),
         })
-    };
-    let read: Map<String, Value> = agreements
-        .iter()
-        .map(|x| (x.name.clone(), json!({ "a": x.a.to_string(), "b": x.b.to_string(), "as": x.form.to_string() })))
-        .collect();
-    let mut told = options.to_json();
-    if let (Some(text), Some(map)) = (tolerance.to_json(), told.as_object_mut()) {
-        map.insert("tolerance".into(), text);
     }
-    if let (Some(end), Some(map)) = (settled, told.as_object_mut()) {
-        map.insert("settled_until".into(), crate::canonical::instant(end, Unit::S).into());
+
+    /// How columns whose types differ were read.
+    fn read(&self) -> Map<String, Value> {
+        let read = |x: &Agreement| json!({ "a": x.a.to_string(), "b": x.b.to_string(), "as": x.form.to_string() });
+        self.agreements.iter().map(|x| (x.name.clone(), read(x))).collect()
     }
-    let summary = json!({
-        "kind": "summary",
-        "verdict": verdict.word(),
-        "message": verdict.message(),
-        "complete": outcome.not_examined == 0 && options.sample.is_none() && !matches!(verdict, Verdict::None(_)),
-        "level": level,
-        "a": side(a.name(), seen.a, seen.outcome.buckets_a),
-        "b": side(b.name(), seen.b, seen.outcome.buckets_b),
-        "buckets_differing": buckets,
-        "buckets_not_examined": outcome.not_examined,
-        "differences": report.counts(),
-        "allowed": report.allowed,
-        "tolerated": classes.count(Class::Tolerated),
-        "shown": report.shown,
-        "repair": rerun.lines(),
-        "classes": classes.to_json(),
-        "read": read,
-        "rechecks": rechecks.map(|made| made.to_json()),
-        "options": told,
-        "version": env!("CARGO_PKG_VERSION"),
-    });
-    run.counter("cells").set(seen.a.0.cells.max(seen.b.0.cells));
-    run.counter("differences").set(report.total());
-    run.note("verdict", verdict.word());
-    if let Some(sample) = options.sample {
-        run.note("sample", sample.to_string());
+
+    fn options(&self) -> Value {
+        let mut told = self.options.to_json();
+        if let (Some(text), Some(map)) = (self.tolerance.to_json(), told.as_object_mut()) {
+            map.insert("tolerance".into(), text);
+        }
+        if let (Some(end), Some(map)) = (self.settled, told.as_object_mut()) {
+            map.insert("settled_until".into(), crate::canonical::instant(end, Unit::S).into());
+        }
+        told
     }
-    if let Verdict::Different(text) = &verdict {
-        run.note("reason", text.trim_start_matches("different: "));
-    }
-    rerun.finish()?;
-    if let Some(mut page) = page {
-        page.heat.settle(odd);
-        page.finish(&summary, &report.first)?;
-    }
-    report.finish(&summary)?.finish()?;
-    verdict.into_result()
 }
 
 /// Frees what the digests hold in memory or on disk.
