@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&store_watch::TOOL, store_watch::run)
+}
