@@ -108,7 +108,7 @@ impl Builder {
 impl Batch {
     /// All of it.
     pub fn whole(&self) -> Part {
-        Part(if self.ends.is_empty() { Vec::new() } else { vec![(0, self.ends.len())] })
+        Part::all(self.ends.len())
     }
 
     /// A line without its line feed.
@@ -143,6 +143,16 @@ impl Batch {
 }
 
 impl Part {
+    /// So many lines, all of them.
+    pub fn all(lines: usize) -> Part {
+        Part(if lines == 0 { Vec::new() } else { vec![(0, lines)] })
+    }
+
+    /// Ranges of line numbers: from, and behind the last.
+    pub fn ranges(&self) -> &[(usize, usize)] {
+        &self.0
+    }
+
     /// How many lines.
     pub fn len(&self) -> usize {
         self.0.iter().map(|(from, to)| to - from).sum()

@@ -11,6 +11,7 @@ mod failure;
 pub mod gate;
 pub mod http;
 mod http_body;
+pub mod pack;
 pub mod retry;
 mod runtime;
 pub mod tls;

@@ -179,8 +179,10 @@ impl Hops {
             if call.method != Method::GET && (front || !body) {
                 request = request.header("expect", "100-continue");
             }
-            if body {
+            if body && !call.body.is_empty() {
                 request = request.body(call.body.clone());
+            } else if call.method != Method::GET {
+                request = request.header("content-length", "0");
             }
             let reply = client.send(request).map_err(|failure| self.missed(failure, body, front))?;
             if matches!(reply.status, 301 | 302 | 303 | 307 | 308) {

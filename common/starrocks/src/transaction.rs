@@ -39,7 +39,9 @@ pub enum Ended {
     Missing { reason: String },
     /// `begin`: the label was used before. `finished`: it is committed.
     Exists { finished: bool, reason: String },
-    /// Anything else: as for a load.
+    /// The server said that it failed: judged as for a load.
+    Failed(Verdict),
+    /// There is no answer, or none of a StarRocks.
     Other(Verdict),
 }
 
@@ -84,7 +86,7 @@ fn ended(http: u16, body: &[u8], verdict: Verdict) -> Ended {
         }
         "TXN_NOT_EXISTS" => Ended::Missing { reason },
         "TXN_IN_PROCESSING" => Ended::Other(Verdict::Retry { after: None, trouble: Trouble::Throttled, reason }),
-        _ => Ended::Other(verdict),
+        _ => Ended::Failed(verdict),
     }
 }
 
@@ -106,7 +108,7 @@ mod tests {
             on("TXN_IN_PROCESSING", ""),
             Ended::Other(Verdict::Retry { trouble: Trouble::Throttled, .. })
         ));
-        assert!(matches!(on("FAILED", ""), Ended::Other(Verdict::Retry { .. })));
+        assert!(matches!(on("FAILED", ""), Ended::Failed(Verdict::Retry { .. })));
         assert!(matches!(ended(401, b"", judge(401, b"", None, 0, false)), Ended::Other(Verdict::Refused { .. })));
     }
 }

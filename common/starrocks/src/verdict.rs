@@ -44,14 +44,15 @@ pub struct Rejected {
 const ROWS: [&str; 4] =
     ["too many filtered rows", "primary key size exceed", "no partition for this tuple", "no valid rows"];
 /// The server is busy: wait, and send less at once.
-const BUSY: [&str; 12] = [
+const BUSY: [&str; 13] = [
     "running txns",
-    "http concurrent limit",
+    "stream load exceed http",
+    "memory of process",
+    "mem_limit",
     "too many versions",
     "tablet writer write failed",
     "memory limit",
     "mem usage",
-    "memory of process exceed",
     "shutting down",
     "txn_in_processing",
     "too many pending",
@@ -59,18 +60,17 @@ const BUSY: [&str; 12] = [
     "rejected by load",
 ];
 /// What will not get better by itself.
-const REFUSED: [&str; 16] = [
+const REFUSED: [&str; 15] = [
     "access denied",
     "no privilege",
     "unknown table",
     "table not found",
     "unknown database",
     "database not found",
-    "database does not exist",
-    "table does not exist",
     "can't find table",
     "unknown column",
-    "does not exist in table",
+    "does not exist",
+    "cannot be resolved",
     "column not found",
     "only primary key table",
     "partial_update",

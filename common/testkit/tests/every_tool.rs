@@ -17,12 +17,13 @@ fn tools() -> Vec<String> {
 }
 
 /// Tools that read a file or stdin, with the arguments that they need besides.
-const READERS: [(&str, &[&str]); 5] = [
+const READERS: [(&str, &[&str]); 6] = [
     ("lp-encode", &["--measurement", "m"]),
     ("lp-decode", &[]),
     ("ts-convert", &[]),
     ("ts-verify", &["digest", "--measurement", "m"]),
     ("influx-write", &["--url", "influx1+http://127.0.0.1:1/db", "--retries", "0"]),
+    ("sr-stream-load", &["--url", "starrocks://root@127.0.0.1:1/db?http=1", "--table", "t", "--retries", "0"]),
 ];
 
 /// Readers that write what they read to stdout, an input for them, and its format.

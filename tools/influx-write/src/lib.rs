@@ -6,7 +6,6 @@ pub mod deliver;
 pub mod find;
 pub mod lines;
 mod live;
-mod pack;
 mod pool;
 mod source;
 

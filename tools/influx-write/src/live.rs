@@ -2,7 +2,6 @@
 
 use crate::args::Plan;
 use crate::deliver::Outside;
-use crate::pack::Packer;
 use cli::Counter;
 use cli::rate::Rate;
 use cli::workers::Shared;
@@ -11,6 +10,7 @@ use influx::{Client, Trouble, Verdict};
 use net::Bytes;
 use net::breaker::News;
 use net::gate::{Gate, Learnt, Turn};
+use net::pack::Packer;
 use net::window::Change;
 use rows::time::Unit;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Compression of bodies, on the thread that sends them: each has its own state, made once.
 
+use crate::Bytes;
 use flate2::{Compress, Compression, FlushCompress, Status};
-use net::Bytes;
 
 /// gzip at one level; 0 is off.
 #[derive(Debug)]

@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&sr_stream_load::TOOL, sr_stream_load::run)
+}
