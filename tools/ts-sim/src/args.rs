@@ -212,6 +212,9 @@ pub struct StarrocksArgs {
     /// Labels of finished loads that are remembered in each database (label_keep_max_num).
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub label_keep: usize,
+    /// Transactions of a database that may run at once (max_running_txn_num_per_db).
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub max_running_txns: usize,
     /// Load of the backend as JSON lines, one step a request: names of SHOW BACKENDS and of /metrics.
     #[arg(long, value_name = "FILE")]
     pub metrics_tape: Option<PathBuf>,

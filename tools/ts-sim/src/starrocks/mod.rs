@@ -7,7 +7,7 @@ pub mod aggregates;
 mod column;
 pub mod datetime;
 pub mod exec;
-mod http;
+pub mod http;
 pub mod load;
 mod load_file;
 pub mod loading;

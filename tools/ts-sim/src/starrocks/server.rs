@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use fault::{Context as _, Error, Kind, Result};
 
 use super::exec::Session;
+use super::load::cluster::Loads;
 use super::load_file;
 use super::metrics::Metrics;
 use super::sql::lexer::statements;
@@ -36,6 +37,8 @@ pub struct Server {
     pub log: RequestLog,
     /// Load of the backends.
     pub metrics: Metrics,
+    /// What frontend and backend remember of loads.
+    pub loads: Loads,
     store: RwLock<Store>,
     connections: AtomicU64,
 }
@@ -50,7 +53,9 @@ impl Server {
         let (loads, scripts) = (args.load.clone(), args.sql.clone());
         let store = RwLock::new(Store::default());
         let connections = AtomicU64::new(0);
-        let server = Arc::new(Server { version, addresses, args, faults, log, metrics, store, connections });
+        let remembered = Loads::new(args.label_keep, args.max_running_txns);
+        let server =
+            Arc::new(Server { version, addresses, args, faults, log, metrics, loads: remembered, store, connections });
         // Scripts first: --load may bring the rows of tables that they make.
         for path in &scripts {
             run_script(&server, path).context(|| format!("--sql {}", path.display()))?;
@@ -69,6 +74,11 @@ impl Server {
     /// The data, to change.
     pub fn store_mut(&self) -> RwLockWriteGuard<'_, Store> {
         self.store.write().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// Major and minor version.
+    pub fn version_pair(&self) -> (u32, u32) {
+        (self.version.0.into(), self.version.1.into())
     }
 
     /// The number of a new connection.

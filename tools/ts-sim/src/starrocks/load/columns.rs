@@ -112,8 +112,18 @@ impl Plan {
             check(&expr, &known).map_err(|why| format!("Where expr analyze error: {why}"))?;
             plan.condition = Some(expr);
         }
-        plan.plain = plan.derived.is_empty() && plan.condition.is_none();
+        let in_order = plan.places.iter().enumerate().all(|(at, place)| *place == Place::Field(at));
+        plan.plain = plan.derived.is_empty()
+            && plan.condition.is_none()
+            && plan.operation.is_none()
+            && in_order
+            && plan.places.len() == plan.fields.len();
         Ok(plan)
+    }
+
+    /// Every row's fields are the cells as they are.
+    pub fn is_plain(&self) -> bool {
+        self.plain
     }
 
     /// Maps one row of fields.
@@ -122,10 +132,7 @@ impl Plan {
             let at = self.fields.iter().position(|field| field.eq_ignore_ascii_case(name))?;
             fields.get(at).copied().flatten().map(<[u8]>::to_vec)
         };
-        let mut made = Vec::new();
-        if !self.plain {
-            made.extend(self.derived.iter().map(|(_, expr)| evaluate(expr, &field).into_text()));
-        }
+        let made: Vec<_> = self.derived.iter().map(|(_, expr)| evaluate(expr, &field).into_text()).collect();
         if let Some(condition) = &self.condition {
             let column = |name: &str| {
                 let at = self.derived.iter().position(|(derived, _)| derived.eq_ignore_ascii_case(name));

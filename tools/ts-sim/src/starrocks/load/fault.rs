@@ -25,7 +25,7 @@ pub enum LoadFault {
     Fail(String),
     /// The first N rows are filtered, as if they were bad.
     Filtered(u64),
-    /// The last N rows are dropped in silence: a `Success` that counts only what was stored.
+    /// The first N rows are dropped in silence: a `Success` that counts only the others.
     LoseRows(u64),
     /// The FE redirects to a BE name that leads nowhere.
     BeUnreachable,

@@ -1,0 +1,83 @@
+//! What the FE does with whoever brings data.
+
+use crate::{EXPECT, ROOT, cluster, success};
+use testkit::http;
+
+#[test]
+fn the_fe_sends_on_who_waits_and_refuses_who_does_not() {
+    let cluster = cluster(&["--be-name", "be-0.cluster.internal:8040"]);
+    let fe = &cluster.sim.host;
+    let path = "/api/d/t/_stream_load?x=1";
+    let reply = http::put(fe, path, &[ROOT, EXPECT, "label: a"], b"never sent").unwrap();
+    assert_eq!(reply.status, 307, "{}", reply.text());
+    assert_eq!(reply.header("location"), Some("http://be-0.cluster.internal:8040/api/d/t/_stream_load?x=1"));
+    assert_eq!(reply.header("connection"), Some("close"));
+    let reply = http::put(fe, path, &[ROOT], b"1\t\\N\t\\N\t\\N\n").unwrap();
+    assert_eq!((reply.status, reply.json()["Status"].as_str()), (200, Some("FAILED")));
+    assert!(reply.text().contains("There is no 100-continue header"), "{}", reply.text());
+    for wrong in ["X-Nothing: 1", "Authorization: Basic cm9vdDp4"] {
+        let reply = http::put(fe, path, &[wrong, EXPECT], b"").unwrap();
+        assert_eq!((reply.status, reply.json()["status"].as_str()), (401, Some("FAILED")), "{}", reply.text());
+        assert!(reply.header("www-authenticate").is_some());
+    }
+    // nothing was loaded and no label taken; the BE answers the same path, asks for no Expect, and checks the account again
+    assert_eq!((cluster.state("a"), cluster.count("t")), ("UNKNOWN".to_owned(), 0));
+    assert_eq!(crate::numbers(&cluster.load("t", &["label: a"], "1\t\\N\t\\N\t\\N\n")), success(1, 0, 0));
+    let refused = http::put(&cluster.sim.be, path, &[], b"1\n").unwrap().json();
+    assert_eq!(crate::failure(&refused), "no valid Basic authorization");
+    let refused = http::put(&cluster.sim.be, path, &["Authorization: Basic cm9vdDp4"], b"1\n").unwrap().json();
+    assert!(crate::failure(&refused).contains("Access denied"), "{refused}");
+    // both hops are in the log
+    let seen: Vec<u64> =
+        cluster.sim.requests().iter().filter(|r| r["method"] == "PUT").map(|r| r["status"].as_u64().unwrap()).collect();
+    assert_eq!(seen, [307, 200, 401, 401, 200, 200, 200]);
+}
+
+#[test]
+fn databases_and_tables_are_known_to_the_be_alone() {
+    let cluster = cluster(&[]);
+    let reply = http::put(&cluster.sim.host, "/api/none/t/_stream_load", &[ROOT, EXPECT], b"").unwrap();
+    assert_eq!(reply.status, 307);
+    let load = |path: &str| http::put(&cluster.sim.be, path, &[ROOT], b"1\n").unwrap().json();
+    assert_eq!(crate::failure(&load("/api/none/t/_stream_load")), "unknown database, database=none");
+    assert_eq!(crate::failure(&load("/api/d/none/_stream_load")), "unknown table, table=none");
+    assert_eq!(cluster.get("/api/none/get_load_state?label=x").json()["msg"], "unknown database, database=none");
+    assert_eq!(cluster.get("/api/d/get_load_state").json()["msg"], "No label selected.");
+    assert_eq!(cluster.get("/api/nothing").status, 404);
+}
+
+#[test]
+fn a_body_that_ends_early_is_rolled_back() {
+    use std::io::Write;
+    let cluster = cluster(&[]);
+    let mut stream = std::net::TcpStream::connect(&cluster.sim.be).unwrap();
+    let head =
+        format!("PUT /api/d/t/_stream_load HTTP/1.1\r\nHost: x\r\n{ROOT}\r\nlabel: cut\r\nContent-Length: 100\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(b"1\t\\N\t1\tx\n").unwrap();
+    cluster.wait_for("cut", "PREPARE");
+    let again = cluster.load("t", &["label: cut"], "1\t\\N\t1\tx\n");
+    assert_eq!(
+        (again["Status"].as_str(), again["ExistingJobStatus"].as_str()),
+        (Some("Label Already Exists"), Some("RUNNING"))
+    );
+    drop(stream);
+    cluster.wait_for("cut", "ABORTED");
+    assert_eq!(cluster.count("t"), 0);
+    assert_eq!(crate::numbers(&cluster.load("t", &["label: cut"], "1\t\\N\t1\tx\n")), success(1, 0, 0));
+}
+
+#[test]
+fn names_are_decoded() {
+    let directory = testkit::temp_dir();
+    let script = directory.path().join("s.sql");
+    std::fs::write(
+        &script,
+        "CREATE DATABASE `ö d`; CREATE TABLE `ö d`.`t/1` (id INT) DUPLICATE KEY(id) DISTRIBUTED BY HASH(id);",
+    )
+    .unwrap();
+    let sim = testkit::Sim::starrocks(["--sql", script.to_str().unwrap()]);
+    let reply = http::put(&sim.be, "/api/%C3%B6%20d/t%2F1/_stream_load", &[ROOT], b"7\n").unwrap().json();
+    assert_eq!(crate::numbers(&reply), success(1, 0, 0), "{reply}");
+    assert_eq!(sim.query("SELECT * FROM `ö d`.`t/1`"), [[Some("7".to_owned())]]);
+}
