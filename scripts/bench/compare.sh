@@ -18,12 +18,13 @@ root=$(cd "$here/../.." && pwd)
 . "$here/measures/encode.sh"
 . "$here/measures/files.sh"
 . "$here/measures/tdengine.sh"
+. "$here/measures/starrocks.sh"
 . "$here/measures/write.sh"
 
 usage="usage: compare.sh [--rows N] [--rounds N] [--only PATTERN] [--save] [--list]"
 races=(
   csv-lp:encode_csv parquet-lp:encode_parquet threads:threads pipe:pipes
-  td-rest:td_rest td-blocks:td_blocks td-python:td_python
+  td-rest:td_rest td-blocks:td_blocks td-python:td_python sr-text:sr_text
   lp-columns:decode csv-parquet:convert csv-scan:scan digest:digest
   discard:discard influx-2.9:real_two influx-1.8:real_one
 )
@@ -87,7 +88,7 @@ if $save; then
     git -C "$root" log -1 --format='commit %h' 2>/dev/null || true
     mawk -W version 2>&1 | head -n 1
     # shellcheck disable=SC2154 # peers.sh sets python
-    ! $pythonic || "$python" -m pip list --disable-pip-version-check 2>/dev/null | awk '$1 ~ /duckdb|polars$|pandas|influxdb-client|taos/ { print $1, $2 }'
+    ! $pythonic || "$python" -m pip list --disable-pip-version-check 2>/dev/null | awk '$1 ~ /duckdb|polars$|pandas|influxdb-client|taos|PyMySQL/ { print $1, $2 }'
   } >"$run/machine.txt"
   say "saved in $run"
 fi

@@ -146,6 +146,19 @@ def taosws_csv(url, out="/dev/null", table="sensors"):
         csv.writer(cells, lineterminator="\n").writerows(cursor.fetchall())
 
 
+def pymysql_rows(address, _out=None, table="sensors"):
+    import pymysql
+    import pymysql.cursors
+
+    host, port = address.rsplit(":", 1)
+    connection = pymysql.connect(host=host, port=int(port), user="root", database="demo", cursorclass=pymysql.cursors.SSCursor)
+    with Counted():
+        cursor = connection.cursor()
+        cursor.execute(f"select * from {table}")
+        rows = sum(1 for _ in cursor)
+    print(rows)
+
+
 # What two sides are compared by: rows, times, values, names. 32-bit floats as such: a text has fewer digits than their 64 bits.
 SUMS = """count(*), sum({0}::hugeint), sum(temperature::float::double), sum(humidity::float::double), sum(pressure::double),
     sum(status::int), count(distinct device_id), count(distinct location), max(location)"""

@@ -14,7 +14,7 @@ python_with() {
   "$python" -m pip install --disable-pip-version-check --quiet "$@" >>"$home.log" 2>&1 || return 1
   echo "$*" >"$home/complete"
 }
-peers_in_python() { python_with duckdb==2.0.0 polars==2.1.0 pandas==3.1.1 influxdb-client==1.50.0 taos-ws-py==0.7.0; }
+peers_in_python() { python_with duckdb==2.0.0 polars==2.1.0 pandas==3.1.1 influxdb-client==1.50.0 taos-ws-py==0.7.0 PyMySQL==1.2.4; }
 
 # debian PROGRAM: there, or installed with apt where that is allowed
 debian() {

@@ -20,6 +20,7 @@ pub mod prometheus;
 pub mod readme;
 mod sim;
 mod starrocks;
+pub mod starrocks_source;
 pub mod table;
 
 pub use process::{Outcome, Tool, bin, shell, tool};

@@ -21,7 +21,9 @@ pub fn stream(
     connector: &Connector,
 ) -> Result<()> {
     let options = args.write_options(args.output.output.as_deref());
-    let mut writer = format::create(output, Output::finish, schema, options)?;
+    // With the first row: a source that gives none for an error leaves an empty output.
+    let create = |output| format::create(output, Output::finish, schema.clone(), options.clone());
+    let (mut output, mut writer) = (Some(output), None);
     let (run, hold) = (&connector.run, usize::try_from(args.hold).unwrap_or(usize::MAX));
     let (count, bytes) = (run.counter("rows"), run.counter("bytes"));
     let mut left = args.limit.unwrap_or(u64::MAX);
@@ -32,6 +34,10 @@ pub fn stream(
     };
     with_workers(connector, units, args.workers(), &work, |batch| {
         run.stop().check()?;
+        if let Some(output) = output.take() {
+            writer = Some(create(output)?);
+        }
+        let Some(writer) = &mut writer else { return Ok(false) };
         let rows = usize::try_from(left).unwrap_or(usize::MAX).min(batch.num_rows());
         run.pace(rows, &bytes, |at, some| {
             match some < batch.num_rows() {
@@ -44,7 +50,11 @@ pub fn stream(
         left -= rows as u64;
         Ok(left > 0)
     })?;
-    writer.finish()
+    match (writer, output) {
+        (Some(writer), _) => writer.finish(),
+        (None, Some(output)) => create(output)?.finish(),
+        (None, None) => Ok(()),
+    }
 }
 
 /// The beginning of a partition is held: small ones are compared before their first row is given, and can be read again.

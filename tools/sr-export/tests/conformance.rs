@@ -1,0 +1,5 @@
+//! What every source must do, against the simulated StarRocks.
+
+use testkit::starrocks_source::StarrocksSource;
+
+testkit::source_suite!(starrocks, StarrocksSource);

@@ -1,0 +1,76 @@
+//! A cluster with a table of five partitions, and what an export directory holds.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use testkit::{Sim, Starrocks, Tool, tool};
+
+/// Partitions by month; the first also takes NULL, the last everything later.
+pub const METERS: &str = "\
+CREATE DATABASE d;
+USE d;
+CREATE TABLE meters (ts DATETIME NULL, dev VARCHAR(20) NULL, v BIGINT NULL, note VARCHAR(200) NULL)
+DUPLICATE KEY(ts, dev)
+PARTITION BY RANGE(ts) (
+  PARTITION p202401 VALUES LESS THAN ('2024-02-01 00:00:00'),
+  PARTITION p202402 VALUES LESS THAN ('2024-03-01 00:00:00'),
+  PARTITION p202403 VALUES LESS THAN ('2024-04-01 00:00:00'),
+  PARTITION p202404 VALUES LESS THAN ('2024-05-01 00:00:00'),
+  PARTITION pmax VALUES LESS THAN (MAXVALUE))
+DISTRIBUTED BY HASH(dev) BUCKETS 2
+PROPERTIES ('replication_num' = '1');
+";
+
+/// `INSERT` of 100 rows into each of the first four partitions, one that is NULL in its time, one far in the future.
+pub fn rows() -> String {
+    let mut values = Vec::new();
+    for month in 1..=4 {
+        for row in 0..100 {
+            values.push(format!("('2024-0{month}-15 00:00:{:02}.{:06}', 'd{}', {row}, 'x')", row % 60, row, row % 7));
+        }
+    }
+    values.push("(NULL, 'nowhen', 1, 'n')".to_owned());
+    values.push("('9000-01-01 00:00:00', 'late', 2, NULL)".to_owned());
+    format!("INSERT INTO d.meters VALUES {};\n", values.join(", "))
+}
+
+/// A cluster that has run this.
+pub fn cluster(sql: &str, faults: &[&str]) -> Starrocks {
+    let directory = testkit::temp_dir();
+    let script = directory.path().join("script.sql");
+    std::fs::write(&script, sql).unwrap();
+    let mut args = vec!["--sql".to_owned(), script.display().to_string()];
+    for fault in faults {
+        args.extend(["--fault".to_owned(), (*fault).to_owned()]);
+    }
+    Sim::starrocks(args)
+}
+
+/// `sr-export` of the database d.
+pub fn export(cluster: &Starrocks) -> Tool {
+    tool("sr-export").args(["--url", &cluster.database("d")])
+}
+
+/// The lines of a manifest.
+pub fn manifest(directory: &Path) -> Vec<serde_json::Value> {
+    let text = std::fs::read_to_string(directory.join("manifest.jsonl")).unwrap_or_default();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The files below a directory with their content, without the manifest.
+pub fn files(directory: &Path) -> BTreeMap<String, String> {
+    fn walk(root: &Path, at: &Path, found: &mut BTreeMap<String, String>) {
+        for entry in std::fs::read_dir(at).unwrap().flatten() {
+            match entry.path() {
+                path if path.is_dir() => walk(root, &path, found),
+                path => {
+                    let name = path.strip_prefix(root).unwrap().display().to_string();
+                    found.insert(name, String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned());
+                }
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    walk(directory, directory, &mut found);
+    found.remove("manifest.jsonl");
+    found
+}
