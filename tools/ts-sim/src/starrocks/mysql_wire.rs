@@ -16,8 +16,10 @@ use tokio::io::{AsyncWrite, BufWriter};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::exec::query::{Columns, Made};
 use super::exec::{Answer, Refusal, Scan, Session, Source};
 use super::server::Server;
+use super::value::Value;
 use super::version::Version;
 use crate::faults::{Fault, NO_REPLY_HOLD};
 
@@ -168,20 +170,22 @@ impl AsyncMysqlShim<Out> for Shim {
                     })
                     .collect();
                 match source {
-                    Source::Made(rows) => {
-                        let mut out = results.start(&heads).await?;
-                        let mut text = Vec::new();
-                        for row in &rows {
-                            for (value, (_, ty)) in row.iter().zip(&columns) {
-                                text.clear();
-                                let there = !ty.is_opaque() && value.write(ty, &mut text);
-                                out.write_col(there.then_some(&text[..]))?;
-                            }
-                            out.end_row().await?;
-                        }
-                        out.finish().await
-                    }
+                    Source::Made(rows) => made(rows, &columns, &heads, results).await,
                     Source::Scan(scan) => self.send(scan, &heads, results).await,
+                    files @ Source::Files(_) => {
+                        // Few rows are looked at in this way: they are read first, then sent.
+                        let mut rows = Vec::new();
+                        let read = tokio::task::block_in_place(|| {
+                            files.each(|row| {
+                                rows.push(row.iter().cloned().map(Value::owned).collect::<Vec<_>>());
+                                Ok(())
+                            })
+                        });
+                        match read {
+                            Ok(()) => made(rows, &columns, &heads, results).await,
+                            Err(refusal) => refuse(results, &refusal).await,
+                        }
+                    }
                 }
             }
             Err(refusal) => refuse(results, &refusal).await,
@@ -247,6 +251,21 @@ impl Shim {
             sent += 1;
         }
     }
+}
+
+async fn made(rows: Made, columns: &Columns, heads: &[Column], results: Writer<'_>) -> io::Result<()> {
+    let heads = heads.to_vec();
+    let mut out = results.start(&heads).await?;
+    let mut text = Vec::new();
+    for row in &rows {
+        for (value, (_, ty)) in row.iter().zip(columns) {
+            text.clear();
+            let there = !ty.is_opaque() && value.write(ty, &mut text);
+            out.write_col(there.then_some(&text[..]))?;
+        }
+        out.end_row().await?;
+    }
+    out.finish().await
 }
 
 async fn refuse(results: Writer<'_>, refusal: &Refusal) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::datetime;
+use super::exec::export::Export;
 use super::loading::Prepared;
 use super::partition::{Bound, Partition};
 use super::rows::Rows;
@@ -85,6 +86,8 @@ pub struct Store {
     pub databases: BTreeMap<String, Database>,
     /// Loads of every kind, in the order of their beginning.
     pub loads: Vec<LoadRecord>,
+    /// EXPORT jobs.
+    pub exports: Vec<Export>,
     next_id: u64,
     next_transaction: u64,
 }

@@ -123,7 +123,7 @@ fn tables(session: &Session) -> (Columns, Made) {
 }
 
 /// COLUMN_KEY: only the keys of PRIMARY, UNIQUE, AGGREGATE and DUPLICATE tables have one.
-pub fn column_key(schema: &Schema, field: &Field) -> &'static str {
+fn column_key(schema: &Schema, field: &Field) -> &'static str {
     if field.key { schema.model.column_key() } else { "" }
 }
 

@@ -107,7 +107,7 @@ pub fn run(session: &Session, insert: Insert) -> Result<Answer, Refusal> {
 }
 
 /// A value in a column's type; NULL where it does not fit.
-fn fitted<'v>(value: Value<'v>, from: &Type, to: &Type) -> Value<'v> {
+pub fn fitted<'v>(value: Value<'v>, from: &Type, to: &Type) -> Value<'v> {
     if from == to {
         return value;
     }

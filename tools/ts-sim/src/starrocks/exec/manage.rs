@@ -11,7 +11,7 @@ use crate::starrocks::store::{View, unknown_database, unknown_table};
 use crate::starrocks::value::Value;
 
 /// Runs a statement about databases and whole tables.
-pub fn run(session: &Session, _text: &str, statement: Statement) -> Result<Answer, Refusal> {
+pub fn run(session: &Session, statement: Statement) -> Result<Answer, Refusal> {
     match statement {
         Statement::CreateDatabase { name, if_not_exists } => {
             let mut store = session.server.store_mut();

@@ -2,8 +2,11 @@
 
 mod alter;
 mod backends;
+mod broker_load;
 pub mod eval;
+pub mod export;
 mod files_in;
+mod files_out;
 mod functions;
 mod grouping;
 mod hashes;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Refusal;
 use super::eval::{Node, Scope};
+use super::files_in::Files;
 use super::grouping;
 use super::session::Session;
 use super::virtual_table;
@@ -42,6 +43,44 @@ impl Answer {
 pub enum Source {
     Made(Made),
     Scan(Scan),
+    Files(FileRows),
+}
+
+/// Rows of files, read when they are asked for.
+#[derive(Debug)]
+pub struct FileRows {
+    files: Files,
+    nodes: Vec<Node>,
+    filter: Option<Node>,
+    skip: u64,
+    left: u64,
+}
+
+impl FileRows {
+    fn each(&self, visit: &mut dyn FnMut(&[Value<'_>]) -> Result<(), Refusal>) -> Result<(), Refusal> {
+        let (mut skip, mut left) = (self.skip, self.left);
+        let mut refused = Ok(());
+        self.files.each(&mut |row| {
+            let get = |at: usize| row.get(at).cloned().unwrap_or(Value::Null);
+            if let Some(filter) = &self.filter
+                && !filter.accepts(&get)?
+            {
+                return Ok(true);
+            }
+            if skip > 0 {
+                skip -= 1;
+                return Ok(true);
+            }
+            if left == 0 {
+                return Ok(false);
+            }
+            left -= 1;
+            let values: Vec<Value<'_>> = self.nodes.iter().map(|n| n.eval(&get)).collect::<Result<_, _>>()?;
+            refused = visit(&values);
+            Ok(refused.is_ok())
+        })?;
+        refused
+    }
 }
 
 /// Rows of a table, read as the client takes them, as they were when the query began.
@@ -116,6 +155,7 @@ impl Source {
     pub fn each(self, mut visit: impl FnMut(&[Value<'_>]) -> Result<(), Refusal>) -> Result<(), Refusal> {
         match self {
             Source::Made(rows) => rows.iter().try_for_each(|row| visit(row)),
+            Source::Files(files) => files.each(&mut visit),
             Source::Scan(mut scan) => {
                 while let Some((chunk, row)) = scan.next()? {
                     let mut values = Vec::with_capacity(scan.width());
@@ -134,6 +174,7 @@ impl Source {
 pub enum Input {
     Pieces(String, Vec<Piece>),
     Made(Made),
+    Files(Files),
 }
 
 impl Input {
@@ -151,6 +192,9 @@ impl Input {
                         }
                     }
                 }
+            }
+            Input::Files(files) => {
+                files.each(&mut |row| visit(&|at| row.get(at).cloned().unwrap_or(Value::Null)))?;
             }
             Input::Made(rows) => {
                 for row in rows {
@@ -185,12 +229,17 @@ pub fn over(session: &Session, select: &Select, columns: Columns, input: Input) 
     let nodes: Vec<Node> = items.iter().map(|(e, _)| scope.bind(e)).collect::<Result<_, String>>()?;
     let heads: Columns = items.iter().zip(&nodes).map(|((_, name), node)| (name.clone(), node.ty.clone())).collect();
     let left = select.limit.unwrap_or(u64::MAX);
-    if order.is_empty()
-        && let Input::Pieces(table, pieces) = input
-    {
-        let scan = Scan { table, pieces, nodes, filter, skip: select.offset, left, piece: 0, row: 0 };
-        return Ok(Answer::Rows { columns: heads, source: Source::Scan(scan) });
-    }
+    let input = match input {
+        Input::Pieces(table, pieces) if order.is_empty() => {
+            let scan = Scan { table, pieces, nodes, filter, skip: select.offset, left, piece: 0, row: 0 };
+            return Ok(Answer::Rows { columns: heads, source: Source::Scan(scan) });
+        }
+        Input::Files(files) if order.is_empty() => {
+            let rows = FileRows { files, nodes, filter, skip: select.offset, left };
+            return Ok(Answer::Rows { columns: heads, source: Source::Files(rows) });
+        }
+        other => other,
+    };
     let keys: Vec<(Node, bool)> =
         order.iter().map(|(e, down)| Ok((scope.bind(e)?, *down))).collect::<Result<_, String>>()?;
     let mut rows: Vec<(Vec<Value<'static>>, Vec<Value<'static>>)> = Vec::new();
@@ -261,7 +310,10 @@ fn input(session: &Session, select: &Select) -> Result<(Columns, Input), Refusal
             }
             Answer::Done { .. } => Err("a query without rows".into()),
         },
-        Some(From::Files(properties)) => super::files_in::read(properties),
+        Some(From::Files(properties)) => {
+            let files = Files::open(properties)?;
+            Ok((files.columns.clone(), Input::Files(files)))
+        }
         Some(From::Table { table, partitions, tablets }) => {
             let database = session.database_of(table)?;
             if let Some(found) = virtual_table::find(session, &database, &table.name) {

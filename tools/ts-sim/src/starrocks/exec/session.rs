@@ -86,9 +86,9 @@ impl Session {
         self.variables.iter()
     }
 
-    /// The id of the last query, as LAST_QUERY_ID() gives it.
-    pub fn last_query_id(&self) -> &str {
-        &self.last_query
+    /// The id of the statement that runs, as LAST_QUERY_ID() gives it afterwards: looks like a UUID.
+    pub fn query_id(&self) -> String {
+        format!("{:08x}-0000-11ef-8000-{:012x}", self.id, self.queries)
     }
 
     /// A function of the session or the clock, not of rows.
@@ -114,14 +114,13 @@ impl Session {
     /// Runs one statement.
     pub fn run(&mut self, text: &str) -> Result<Answer, Refusal> {
         let statement = parse(text)?;
-        let answer = self.execute(text, statement);
         self.queries += 1;
-        // Looks like a UUID, differs in every statement.
-        self.last_query = format!("{:08x}-0000-11ef-8000-{:012x}", self.id, self.queries);
+        let answer = self.execute(statement);
+        self.last_query = self.query_id();
         answer
     }
 
-    fn execute(&mut self, text: &str, statement: Statement) -> Result<Answer, Refusal> {
+    fn execute(&mut self, statement: Statement) -> Result<Answer, Refusal> {
         match statement {
             Statement::Select(select) => query::run(self, &select),
             Statement::Set(values) => {
@@ -138,7 +137,7 @@ impl Session {
             Statement::Unload { properties, query } => unload::run(self, &properties, &query),
             Statement::Job(text) => jobs::run(self, &text),
             Statement::Nothing => Ok(Answer::done()),
-            other => manage::run(self, text, other),
+            other => manage::run(self, other),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! `SHOW …` and `DESC`.
 
 use super::eval::like;
-use super::information_schema::{TABLES, column_key, default_text};
+use super::information_schema::{TABLES, default_text};
 use super::query::{Columns, Input, Made, over};
 use super::virtual_table::{int, text, texts};
 use super::{Answer, Refusal, Session, backends, jobs, show_create, show_partitions};
@@ -143,7 +143,7 @@ fn columns(session: &Session, table: &Qualified, full: bool) -> Result<(Columns,
                 text(field.ty.to_string()),
                 Value::Null,
                 null,
-                text(column_key(schema, field)),
+                text(if field.key { "YES" } else { "NO" }),
                 default,
                 text(extra),
                 text(""),
