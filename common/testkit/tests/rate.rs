@@ -47,3 +47,12 @@ fn influx_dump_keeps_to_its_limit() {
         paced(|| tool("influx-dump").args(["--url", &format!("influx1+{}/d", sim.base), "--to", format, "--end-mark"]));
     }
 }
+
+#[test]
+fn sr_export_keeps_to_its_limit() {
+    let directory = temp_dir();
+    let file = directory.path().join("m.csv");
+    tool("ts-gen").args(["meters", "--rows", "6000", "--tables", "5", "-o"]).arg(&file).run().code(0);
+    let sim = Sim::starrocks(["--load", &format!("power.meters={}", file.display())]);
+    paced(|| tool("sr-export").args(["--url", &sim.database("power"), "--table", "meters", "--end-mark"]));
+}

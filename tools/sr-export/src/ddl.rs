@@ -106,7 +106,8 @@ impl Create {
         }
         let mut create = Create::default();
         let first = clauses.first().map_or(text.len(), |(at, _)| *at);
-        create.head = text.get(start..first).unwrap_or_default().trim().to_owned();
+        let head = text.get(start..first).unwrap_or_default();
+        create.head = head.trim().lines().map(str::trim_end).collect::<Vec<_>>().join("\n");
         for (index, (at, word)) in clauses.iter().enumerate() {
             let end = clauses.get(index + 1).map_or(text.len(), |(at, _)| *at);
             let clause = text.get(*at..end).unwrap_or_default().trim().to_owned();
