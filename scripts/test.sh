@@ -74,6 +74,7 @@ if ! $quick; then
   step "limits: memory and large inputs" scripts/test/limits.sh
   step "demo: a million rows, verified" scripts/demo.sh --rows 1000000
   step "demo: one value altered is found" scripts/test/altered.sh
+  step "object storage: moto, faults, kills" scripts/test/store.sh
   step "vendors' clients against the simulators" scripts/live/vendor-clients.sh
   for version in 1.6 1.8 2.9; do
     step "real InfluxDB $version" scripts/test/live-influx.sh "$version"

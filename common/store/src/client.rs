@@ -86,7 +86,8 @@ impl Client {
         let location = self.at(key);
         let Store::S3(s3) = &self.store else {
             return match file::head(&location) {
-                Err(_) if !location.file().exists() => Ok(None),
+                // In an object store a folder is nothing.
+                Err(_) if !location.file().exists() || location.file().is_dir() => Ok(None),
                 found => found.map(Some),
             };
         };
@@ -158,6 +159,7 @@ impl Client {
         let Store::S3(s3) = &self.store else { return read_file(&location, range, into) };
         let path = location.path()?;
         let size = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        into.reserve_exact(size);
         let policy = self.options.policy;
         let got = std::cell::RefCell::new(into);
         let done = retry::run(

@@ -38,6 +38,7 @@ keys: objects, folders, size (sum), uploads, differences.",
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let location = args.location()?;
+    run.counter(if args.uploads { "uploads" } else { "objects" });
     let client = Client::open(&location, args.options(run))?;
     let mut list =
         List { out: BufWriter::with_capacity(64 << 10, cli::stdout::Stdout), client, args, run: run.clone() };

@@ -38,6 +38,7 @@ const BATCH: usize = 1000;
 /// Runs the tool.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let locations = args.locations()?;
+    run.counter(if args.uploads { "uploads" } else { "objects" });
     let outcome = locations.iter().try_for_each(|location| {
         run.stop().check()?;
         let remove = Remove { client: Client::open(location, args.options(run))?, args: &args, run };

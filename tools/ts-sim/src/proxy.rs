@@ -71,7 +71,8 @@ fn authority(url: &str) -> Result<String> {
     Ok(host.to_owned())
 }
 
-/// Requests that `K` in a fault counts: writes and queries of the systems that we know.
+/// Requests that `K` in a fault without a path counts: writes and queries of the systems that we know. One with a path counts
+/// every request below it: any server can be behind a proxy.
 fn is_data(path: &str) -> bool {
     ["/write", "/query", "/rest/sql"].iter().any(|part| path.contains(part))
 }
@@ -80,7 +81,8 @@ impl Proxy {
     async fn answer(&self, ending: &Ending, request: Request<Incoming>) -> io::Result<Response<Body>> {
         let path = request.uri().path().to_owned();
         let method = request.method().to_string();
-        let fault = if is_data(&path) { self.faults.verdict(&path) } else { None };
+        let data = is_data(&path);
+        let fault = self.faults.verdict_where(|_, prefix| path.starts_with(prefix) && (data || !prefix.is_empty()));
         let size = Arc::new(AtomicU64::new(0));
         let agent = request.headers().get(hyper::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
         let entry = self.listener.log.begin(&method, &path, agent);
