@@ -119,10 +119,13 @@ impl Storage {
             format!("SHOW EXPORT FROM {} WHERE QUERYID = {}", sql::name(&unit.table.database)?, sql::string(&id));
         loop {
             let table = client.query(&show)?;
-            match table.get(0, "State").unwrap_or("PENDING") {
+            // Not there yet: it is not known to have failed.
+            let row = (0..table.rows.len()).find(|row| table.get(*row, "QueryId") == Some(id.as_str()));
+            let cell = |name: &str| row.and_then(|row| table.get(row, name));
+            match cell("State").unwrap_or("PENDING") {
                 "FINISHED" => return Ok(None),
                 "CANCELLED" => {
-                    let why = table.get(0, "ErrorMsg").unwrap_or("no reason was given");
+                    let why = cell("ErrorMsg").unwrap_or("no reason was given");
                     return Err(Error::new(
                         Kind::Source,
                         format!("the EXPORT was cancelled: {}", fault::excerpt(why.as_bytes())),

@@ -1,9 +1,12 @@
 //! A server that loses rows, breaks off, or changes what is being read; and what the seed of this tool did wrong.
 
+#[path = "support/directory.rs"]
+mod directory;
 mod support;
 
+use directory::{files, manifest};
 use std::time::Duration;
-use support::{METERS, cluster, export, files, manifest, rows};
+use support::{METERS, cluster, export, rows};
 use testkit::{temp_dir, tool};
 
 fn meters() -> String {

@@ -1,8 +1,11 @@
 //! Which partitions are read, and that none of their rows is left out.
 
+#[path = "support/directory.rs"]
+mod directory;
 mod support;
 
-use support::{METERS, cluster, export, files, manifest, rows};
+use directory::{files, manifest};
+use support::{METERS, cluster, export, rows};
 use testkit::temp_dir;
 
 /// By values, rows whose partition column is NULL are in no range, and MAXVALUE is no value.
