@@ -106,6 +106,7 @@ fi
 say "3/4 running $(ts-state pending --dir "$work" --quiet 2>/dev/null | wc -l) of $(count_splits "$work") windows, $CONCURRENCY at a time"
 # shellcheck disable=SC2086 # a list of words
 influx-write --create --quiet ${WRITE_OPTIONS:-} </dev/null 2>"$work/logs/create.log" || die $? "the target cannot be prepared: $(grep error "$work/logs/create.log")"
+write_pipeline "$work"
 run_splits "$work"
 left_out=0
 report "$work" || left_out=$?
@@ -124,6 +125,7 @@ if $repair; then
     ts-plan --quiet --from-repair "$list" --plan "$work/plan.tsv" -o "$again/plan.tsv" ||
       die 1 "the differences cannot be repaired by moving splits again: see the line above"
     say "repairing: $(count_splits "$again") of $(count_splits "$work") windows again"
+    write_pipeline "$again"
     run_splits "$again"
     report "$again" || left_out=$?
     say "verifying every cell again"

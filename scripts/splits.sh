@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Planning and running splits; sourced after lib.sh.
+# Planning and running splits; sourced after lib.sh. $unit and $next_try are the words for splits and for the next try.
+unit=windows next_try="run again with --resume"
 
 # plan_splits ARGS…: ts-plan with what the environment says.
 plan_splits() {
@@ -86,11 +87,10 @@ execute() (
   esac
 )
 
-# run_splits DIR: everything that is left of DIR/plan.tsv, and an end with the code of what failed.
+# run_splits DIR: everything that is left of DIR/plan.tsv, by DIR/pipeline.sh, and an end with the code of what failed.
 run_splits() {
   local dir=$1 executor code=0 said
   executor=$(executor)
-  write_pipeline "$dir"
   said=$(ts-state pending --dir "$dir" --quiet 2>&1 >"$dir/pending") || code=$?
   case $code in
     0) ;;
@@ -103,7 +103,7 @@ run_splits() {
   ts-state report --dir "$dir" --out json --quiet 2>/dev/null | put "$dir/summary.json" || code=$?
   case $code in
     0 | 8) ;;
-    1) die "$(why "$dir")" "$(left "$dir") of $(count_splits "$dir") windows failed: mend the cause and run again with --resume (ts-state why ID --dir $dir tells each; messages: $dir/logs)" ;;
+    1) die "$(why "$dir")" "$(left "$dir") of $(count_splits "$dir") $unit failed: mend the cause and $next_try (ts-state why ID --dir $dir tells each; messages: $dir/logs)" ;;
     7) die 7 "what is done cannot be read, or not be written, in $dir: make room there, or see ts-state report --dir $dir" ;;
     *) die "$code" "the state of $dir cannot be read: run ts-state report --dir $dir" ;;
   esac
@@ -126,6 +126,6 @@ why() {
 report() {
   local rejected skipped
   rejected=$(sum_of rejected <"$1/summary.json") skipped=$(sum_of skipped <"$1/summary.json")
-  say "moved $(sum_of rows <"$1/summary.json") rows in $(sum_of "done" <"$1/summary.json") windows, $rejected rejected"
+  say "moved $(sum_of rows <"$1/summary.json") rows in $(sum_of "done" <"$1/summary.json") $unit, $rejected rejected"
   [ "$rejected" -eq 0 ] && [ "$skipped" -eq 0 ] || return 8
 }

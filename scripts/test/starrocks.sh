@@ -1,0 +1,148 @@
+#!/usr/bin/env bash
+# From one simulated StarRocks cluster to another: partitions to Parquet in an object store, events through a queue, loads
+# into the target, compared cell by cell; then again, killed with kill -9 at random moments and run again until it ends.
+#
+#   scripts/test/starrocks.sh [--rows N] [--kills N] [--store s3|folder|both]      (20000, 3, both)
+#
+# s3 is moto's server from PyPI, with notifications from S3 to SQS; where that cannot be had it is skipped, and said. The
+# target's table has a Duplicate Key: a row that is loaded twice is there twice.
+# Exit: 0 as it should be, 1 not.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib.sh"
+tools_on_path
+
+rows=20000 kills=3 stores="folder s3"
+while [ $# -gt 0 ]; do
+  case $1 in
+    --rows) rows=$2; shift 2 ;;
+    --kills) kills=$2; shift 2 ;;
+    --store) [ "$2" = both ] || stores=$2; shift 2 ;;
+    *) die 2 "usage: starrocks.sh [--rows N] [--kills N] [--store s3|folder|both]" ;;
+  esac
+done
+passed=0 running=""
+ok() { passed=$((passed + 1)); say "ok: $*"; }
+fail() { [ ! -e "$scratch/out" ] || tail -n 20 "$scratch/out" >&2; die 1 "$*"; }
+moto=""
+before_end() {
+  [ -z "$running" ] || pkill -9 -s "$running" 2>/dev/null || true
+  [ -z "$moto" ] || "$here/../live/moto.sh" stop "$moto" >/dev/null 2>&1 || true
+}
+begin_scratch
+cd "$scratch"
+
+# Twenty months, a partition each.
+ts-gen sensors --rows "$rows" --tables 20 --start 2023-01-01 --interval "$((20 * 30 * 86400 / (rows / 20)))s" --quiet -o "$scratch/sensors.csv" 2>/dev/null
+simulate source starrocks --load "plant.sensors=$scratch/sensors.csv"
+source=$url
+of() { sr-export --quiet --url "${1/\?//plant?}" "${@:2}" 2>/dev/null; }
+partitions=$(of "$source" --list | tail -n +2 | wc -l)
+[ "$partitions" -ge 20 ] || fail "the source has $partitions partitions"
+{ echo 'CREATE DATABASE plant;'; of "$source" --ddl; } >"$scratch/tables.sql"
+
+# host, port URL: of a simulator
+port() { local rest=${1#*://*:}; printf '%s\n' "${rest%%[?/]*}"; }
+web() { local rest=${1#*http=}; printf '%s\n' "${rest%%&*}"; }
+
+# target NAME STORE [KEY=VALUE…]: a fresh target and an environment file for it. Sets $env and $target.
+target() {
+  simulate "target-$1" starrocks --sql "$scratch/tables.sql" --log-requests "$scratch/requests-$1"
+  target=$url env=$scratch/env-$1
+  cat >"$env" <<END
+CONCURRENCY=3
+STORAGES=$2
+SOURCE_HOST=127.0.0.1
+SOURCE_PORT=$(port "$source")
+SOURCE_HTTP_PORT=$(web "$source")
+SOURCE_USER=root
+SOURCE_PWD=
+SOURCE_DB_NAME=plant
+TARGET_HOST=127.0.0.1
+TARGET_PORT=$(port "$target")
+TARGET_HTTP_PORT=$(web "$target")
+TARGET_USER=root
+TARGET_PWD=
+TARGET_DB_NAME=plant
+TABLE_NAMES=sensors,
+RUN_OPTIONS=--retry-wait 100ms
+JOB=$1
+END
+  printf '%s\n' "${@:3}" >>"$env"
+}
+manager() { "$here/../starrocks/$1.sh" --env "$env" "${@:2}"; }
+
+# whole NAME: the verdict is equal, and the target has every row once.
+whole() {
+  local there
+  grep -q "^verdict: equal ($partitions partitions)$" "$scratch/out" || fail "$1: not equal"
+  there=$(of "$target" --list | awk -F, 'NR > 1 { n += $5 } END { print n + 0 }')
+  [ "$there" -eq "$rows" ] || fail "$1: $there rows in the target, not $rows"
+  manager status >"$scratch/status" 2>/dev/null || fail "$1: status.sh says that parts are left"
+  [ "$(grep -c '	verified	' "$scratch/status")" -eq "$partitions" ] || fail "$1: not all parts are verified"
+  ok "$1: $there rows, $partitions partitions"
+}
+
+# killed NAME: sync.sh, killed with all that it started, at moments that nobody chose; then to its end.
+killed() {
+  local n
+  for ((n = 1; n <= kills; n++)); do
+    setsid "$here/../starrocks/sync.sh" --env "$env" >"$scratch/out" 2>&1 &
+    running=$!
+    sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+    pkill -9 -s "$running" 2>/dev/null || true
+    wait "$running" 2>/dev/null || true
+    running=""
+  done
+  manager sync >"$scratch/out" 2>&1 || fail "$1: sync.sh ends with $?"
+  whole "$1"
+}
+
+for store in $stores; do
+  extra=()
+  case $store in
+    folder) storage=file://$scratch/store ;;
+    s3)
+      code=0 moto=$scratch/moto
+      endpoint=$("$here/../live/moto.sh" start "$moto" 2>"$scratch/moto.log") || code=$?
+      if [ "$code" -ne 0 ]; then
+        moto=""
+        [ "$code" -eq 10 ] || { tail -n 3 "$scratch/moto.log" >&2; fail "moto does not start"; }
+        skip "StarRocks through S3 and SQS: moto cannot be installed"
+        continue
+      fi
+      storage=s3://tsferry/jobs queue=$endpoint/123456789012/parts
+      extra=(AWS_REGION=us-east-1 AK=test SK=test-secret "AWS_ENDPOINT_URL=$endpoint" "TASK_QUEUE=$queue" IMPORT_IDLE=2s)
+      # By a client that is not ours; moto takes any signature.
+      curl -sSf -o /dev/null -H 'x-amz-target: AmazonSQS.CreateQueue' -H 'content-type: application/x-amz-json-1.0' \
+        -H 'authorization: AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/sqs/aws4_request, SignedHeaders=host, Signature=0' \
+        -d '{"QueueName":"parts","Attributes":{"VisibilityTimeout":"10"}}' "$endpoint/"
+      curl -sSf -o /dev/null -X PUT -H 'content-type: application/xml' \
+        -H 'authorization: AWS4-HMAC-SHA256 Credential=test/20200101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0' \
+        --data-binary '<NotificationConfiguration><QueueConfiguration><Queue>arn:aws:sqs:us-east-1:123456789012:parts</Queue><Event>s3:ObjectCreated:*</Event></QueueConfiguration></NotificationConfiguration>' \
+        "$endpoint/tsferry?notification"
+      ;;
+  esac
+  target "$store" "$storage" "${extra[@]}"
+  manager sync >"$scratch/out" 2>&1 || fail "$store: sync.sh ends with $?"
+  whole "$store: there, at one go"
+  before=$(grep -c _stream_load "$scratch/requests-$store" || true)
+  manager retry >"$scratch/out" 2>&1 || fail "$store: retry.sh ends with $?"
+  [ "$(grep -c _stream_load "$scratch/requests-$store" || true)" -eq "$before" ] || fail "$store: retry.sh loaded a part again"
+  ok "$store: nothing is sent again where nothing is left"
+
+  target "$store-killed" "$storage" "${extra[@]}"
+  killed "$store: there, after kill -9 at $kills moments"
+done
+
+# A value that differs is found, and named by its partition.
+before_rows=$(of "$target" --list | tail -n +2 | wc -l)
+[ "$before_rows" -eq "$partitions" ] || fail "the target has $before_rows partitions"
+head -n 1 "$scratch/sensors.csv" >"$scratch/one.csv"
+sed -n 2p "$scratch/sensors.csv" >>"$scratch/one.csv"
+sr-stream-load --quiet --url "${target/\?//plant?}" --table sensors "$scratch/one.csv" 2>"$scratch/err" || fail "a row cannot be loaded: $(cat "$scratch/err")"
+code=0
+manager validate >"$scratch/out" 2>&1 || code=$?
+{ [ "$code" -eq 1 ] && grep -q 'partition p202301: DIFFERENT' "$scratch/out"; } || fail "a row that is there twice: validate.sh ends with $code"
+ok "a row that is there twice is found in its partition"
+echo "$passed passed"
