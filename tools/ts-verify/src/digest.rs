@@ -42,6 +42,9 @@ pub struct Entry {
     pub again: bool,
 }
 
+/// The numbers of the entries by series and bucket.
+type Index = HashMap<(u32, i64), u32, FixedState>;
+
 /// Counts that belong to a whole side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -70,13 +73,14 @@ pub struct Digest {
     pub counts: Counts,
     /// Raised when the series are forgotten: what came before was not seen together with what comes after.
     pub epoch: u32,
-    index: HashMap<(u32, i64), u32, FixedState>,
+    index: Index,
     max_memory: u64,
     runs: Option<Runs>,
     /// All entries, once they had no room: see [`Digest::finish`].
     whole: Option<Whole>,
     rows: Vec<u32>,
     filled: Vec<u8>,
+    doubts: Vec<u32>,
     heads: Vec<[u8; HEAD]>,
     sums: Sums,
 }
@@ -136,6 +140,7 @@ impl Digest {
             whole: None,
             rows: Vec::new(),
             filled: Vec::new(),
+            doubts: Vec::new(),
             heads: Vec::new(),
             sums: Sums::default(),
         }
@@ -172,45 +177,31 @@ impl Digest {
 
     /// As [`Digest::add`], by columns, for times in i64 nanoseconds: those from 1677 to 2262.
     fn add_near(&mut self, (batch, layout, options): Input<'_>) -> Result<()> {
-        self.rows.clear();
-        let (mut last, note) = (0, options.dedupe != Dedupe::Keep);
-        for row in 0..batch.num_rows() {
-            last = self.table.number(last, row, (batch, layout, options))?;
-            if self.table.inside.get(row) == Some(&false) {
-                self.rows.push(OUTSIDE);
-                continue;
-            }
-            self.counts.rows += 1;
-            let time = self.table.times.get(row).copied().unwrap_or_default();
-            let (stands, again) = self.table.look(last, time, note);
-            let number = match stands {
-                Some(number) => number,
-                None => self.turn(last, time, options.bucket),
-            };
-            self.rows.push(number);
-            if again && let Some(entry) = self.entries.get_mut(number as usize) {
+        let Digest { table, rows, sums, entries, index, counts, doubts, .. } = self;
+        table.numbers(rows, (batch, layout, options))?;
+        counts.rows += rows.len() as u64;
+        for (row, _) in rows.iter_mut().zip(&table.inside).filter(|(_, inside)| !**inside) {
+            *row = OUTSIDE;
+            counts.rows -= 1;
+        }
+        std::mem::swap(&mut table.sums, &mut sums.series);
+        std::mem::swap(&mut table.times, &mut sums.times);
+        doubts.clear();
+        let note = (options.dedupe != Dedupe::Keep).then_some(&mut *doubts);
+        table.buckets(rows, &sums.times, note, |series, time| {
+            let (bucket, width) = (time.div_euclid(options.bucket), options.bucket);
+            let number = entry_of((entries, index), series, bucket);
+            (bucket.saturating_mul(width), bucket.saturating_add(1).saturating_mul(width), number)
+        });
+        for number in doubts {
+            if let Some(entry) = entries.get_mut(*number as usize) {
                 entry.again = true;
             }
         }
-        let Digest { table, sums, .. } = self;
-        std::mem::swap(&mut table.sums, &mut sums.series);
-        std::mem::swap(&mut table.times, &mut sums.times);
         sums.add(batch, &layout.fields, options.rules)?;
         self.take_sums();
         self.count_empty_tags();
         Ok(())
-    }
-
-    /// A row of a series in another bucket than the row before.
-    fn turn(&mut self, series: u32, time: i64, width: i64) -> u32 {
-        let bucket = time.div_euclid(width);
-        let number = match self.index.get(&(series, bucket)) {
-            Some(number) => *number,
-            None => self.open(series, bucket),
-        };
-        let (from, to) = (bucket.saturating_mul(width), bucket.saturating_add(1).saturating_mul(width));
-        self.table.set_bucket(series, (from, to, number));
-        number
     }
 
     /// The sums of the rows into their entries.
@@ -229,10 +220,11 @@ impl Digest {
             }
         }
         counts.float32 += sums.texts.iter().filter(|row| inside(rows, **row)).count() as u64;
+        let (entries, every) = (&mut entries[..], sums.every);
         let cells = sums.totals.low.iter().zip(&sums.totals.high).zip(&sums.cells).zip(&sums.times);
         for (row, (number, (((low, high), cells), time))) in rows.iter().zip(cells).enumerate() {
             let Some(entry) = entries.get_mut(*number as usize) else { continue };
-            let cells = sums.every.wrapping_add(*cells);
+            let cells = every.wrapping_add(*cells);
             if cells == 0 && filled.get(row).is_none_or(|filled| *filled == 0) {
                 counts.all_null_rows += 1;
                 continue;
@@ -370,10 +362,7 @@ impl Digest {
             let number = if (last.0, last.1) == (key.series, bucket) {
                 last.2
             } else {
-                match self.index.get(&(key.series, bucket)) {
-                    Some(number) => *number,
-                    None => self.open(key.series, bucket),
-                }
+                entry_of((&mut self.entries, &mut self.index), key.series, bucket)
             };
             last = (key.series, bucket, number);
             self.rows.push(number);
@@ -382,24 +371,6 @@ impl Digest {
             }
         }
         Ok(())
-    }
-
-    fn open(&mut self, series: u32, bucket: i64) -> u32 {
-        let number = self.entries.len() as u32;
-        self.entries.push(Entry {
-            series,
-            bucket,
-            cells: 0,
-            rows: 0,
-            sum: 0,
-            odd_cells: 0,
-            odd_sum: 0,
-            first: i128::MAX,
-            last: i128::MIN,
-            again: false,
-        });
-        self.index.insert((series, bucket), number);
-        number
     }
 
     fn count_rows(&mut self) {
@@ -415,6 +386,25 @@ impl Digest {
             entry.last = entry.last.max(time);
         }
     }
+}
+
+/// The number of the entry of a bucket of a series, a new one if there is none.
+fn entry_of((entries, index): (&mut Vec<Entry>, &mut Index), series: u32, bucket: i64) -> u32 {
+    *index.entry((series, bucket)).or_insert_with(|| {
+        entries.push(Entry {
+            series,
+            bucket,
+            cells: 0,
+            rows: 0,
+            sum: 0,
+            odd_cells: 0,
+            odd_sum: 0,
+            first: i128::MAX,
+            last: i128::MIN,
+            again: false,
+        });
+        entries.len() as u32 - 1
+    })
 }
 
 /// Has the row an entry?

@@ -115,6 +115,16 @@ pub struct Series {
     bucket: (i64, i64, u32),
 }
 
+impl Series {
+    /// As [`Table::again`]; `bytes` grows with the room that it takes.
+    fn again(&mut self, time: i128, bytes: &mut usize) -> bool {
+        let runs = self.seen.runs.capacity();
+        let again = self.seen.again(time);
+        *bytes += (self.seen.runs.capacity() - runs) * std::mem::size_of::<Run>();
+        again
+    }
+}
+
 /// The series seen so far, and what a batch needs per row.
 pub struct Table {
     pub series: Vec<Series>,
@@ -207,22 +217,27 @@ impl Table {
         self.empty.iter().enumerate().filter(|(row, empty)| **empty && inside(*row)).count() as u64
     }
 
-    /// The number of the series of a row, after one of the series `last`.
-    #[inline]
-    pub fn number(&mut self, last: u32, row: usize, (batch, layout, options): Input<'_>) -> Result<u32> {
+    /// The numbers of the series of all rows, after [`Table::near`].
+    pub fn numbers(&mut self, out: &mut Vec<u32>, input: Input<'_>) -> Result<()> {
+        out.clear();
         let Combinations { rows, numbers, .. } = &self.dictionaries.combinations;
-        let combination = rows.get(row).copied();
-        if let Some(number) = combination.and_then(|at| numbers.get(at as usize))
-            && *number != NONE
-        {
-            return Ok(*number);
+        out.extend(rows.iter().map(|at| numbers.get(*at as usize).copied().unwrap_or(NONE)));
+        out.resize(self.sums.len(), NONE);
+        if !out.contains(&NONE) {
+            return Ok(());
         }
-        let number = self.search(last, row, (batch, layout, options))?;
-        let numbers = &mut self.dictionaries.combinations.numbers;
-        if let Some(place) = combination.and_then(|at| numbers.get_mut(at as usize)) {
-            *place = number;
+        let mut last = 0;
+        for (row, number) in out.iter_mut().enumerate() {
+            if *number == NONE {
+                *number = self.search(last, row, input)?;
+                let Combinations { rows, numbers, .. } = &mut self.dictionaries.combinations;
+                if let Some(known) = rows.get(row).and_then(|at| numbers.get_mut(*at as usize)) {
+                    *known = *number;
+                }
+            }
+            last = *number;
         }
-        Ok(number)
+        Ok(())
     }
 
     #[inline]
@@ -242,21 +257,30 @@ impl Table {
         Ok(number)
     }
 
-    /// Of a row of a series: what stands for its bucket, if that is the one of the series' last row; and may the series
-    /// have had a row at this instant before (false if `note` is, and then the instant is not noted)?
-    #[inline]
-    pub fn look(&mut self, series: u32, time: i64, note: bool) -> (Option<u32>, bool) {
-        let Some(one) = self.series.get_mut(series as usize) else { return (None, note) };
-        let (from, to, stands) = one.bucket;
-        let stands = (from <= time && time < to).then_some(stands);
-        let soon = !note || one.seen.soon(time);
-        (stands, !soon && self.again(series, i128::from(time)))
-    }
-
-    /// Remembers it for [`Table::look`].
-    pub fn set_bucket(&mut self, series: u32, bucket: (i64, i64, u32)) {
-        if let Some(series) = self.series.get_mut(series as usize) {
-            series.bucket = bucket;
+    /// Puts what stands for the buckets of rows in the place of the numbers of their series; `turn` gives it, with the ends
+    /// of the bucket, where a row is in another bucket than the last one of its series. A row without a series stays as it
+    /// is. With `doubts` the instants are noted, and it gets the buckets in which a series may have had a row at the same.
+    pub fn buckets(
+        &mut self,
+        rows: &mut [u32],
+        times: &[i64],
+        mut doubts: Option<&mut Vec<u32>>,
+        mut turn: impl FnMut(u32, i64) -> (i64, i64, u32),
+    ) {
+        let (all, bytes) = (&mut self.series[..], &mut self.bytes);
+        for (row, time) in rows.iter_mut().zip(times) {
+            let Some(series) = all.get_mut(*row as usize) else { continue };
+            let (from, to, _) = series.bucket;
+            if !(from <= *time && *time < to) {
+                series.bucket = turn(*row, *time);
+            }
+            *row = series.bucket.2;
+            if let Some(doubts) = &mut doubts
+                && !series.seen.soon(*time)
+                && series.again(i128::from(*time), bytes)
+            {
+                doubts.push(*row);
+            }
         }
     }
 
@@ -285,7 +309,7 @@ impl Table {
         Ok(())
     }
 
-    /// The buckets of [`Table::set_bucket`] stand for nothing any more.
+    /// The buckets of [`Table::buckets`] stand for nothing any more.
     pub fn forget_buckets(&mut self) {
         for series in &mut self.series {
             series.bucket = (0, 0, 0);
@@ -294,11 +318,8 @@ impl Table {
 
     /// Notes that the series has a row at this instant. True: it may have had one before.
     pub fn again(&mut self, series: u32, time: i128) -> bool {
-        let Some(series) = self.series.get_mut(series as usize) else { return true };
-        let runs = series.seen.runs.capacity();
-        let again = series.seen.again(time);
-        self.bytes += (series.seen.runs.capacity() - runs) * std::mem::size_of::<Run>();
-        again
+        let (all, bytes) = (&mut self.series, &mut self.bytes);
+        all.get_mut(series as usize).is_none_or(|series| series.again(time, bytes))
     }
 
     fn times(&mut self, batch: &RecordBatch, layout: &Layout, options: &Options) -> Result<()> {
