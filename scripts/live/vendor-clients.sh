@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The simulators, read and written by the vendors' own clients: vendor-clients.sh [tdengine] [influx] (default: all). The clients are installed with pip
-# into a virtual environment under $TSFERRY_CACHE (default ~/.cache/tsferry); nothing else on the system changes.
+# The simulators, read and written by the vendors' own clients: vendor-clients.sh [tdengine] [influx] [starrocks] (default: all). The clients are installed
+# with pip into a virtual environment, or copied by Maven, under $TSFERRY_CACHE (default ~/.cache/tsferry); nothing else on the system changes.
 # Exit: 0 all agree, 1 a difference, 77 skipped (said on stdout).
 # shellcheck disable=SC2317  # the functions are called by their names, at the end
 set -uo pipefail
@@ -54,8 +54,48 @@ influx() {
   "$python" tools/ts-sim/tests/vendor_influx.py "$bin"
 }
 
+# jars NAME GROUP:ARTIFACT:VERSION…: sets $jars to a folder that holds these files
+jars() {
+  local name=$1 program artifact
+  jars=$cache/vendor-$name-jars
+  shift
+  [ "$(cat "$jars/complete" 2>/dev/null)" = "$*" ] && return 0
+  for program in mvn java javac; do
+    command -v "$program" >/dev/null || { skip "$name clients in Java: no $program"; return; }
+  done
+  rm -rf "$jars"
+  mkdir -p "$jars"
+  for artifact; do
+    mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy -Dartifact="$artifact" -DoutputDirectory="$jars" >"$jars.log" 2>&1 \
+      || { skip "$name clients in Java: Maven cannot copy $artifact ($jars.log)"; return; }
+  done
+  echo "$*" >"$jars/complete"
+}
+
+# The stream-load SDK and MySQL's Connector/J, both inside the Flink connector.
+starrocks() {
+  need ts-sim || return
+  jars starrocks com.starrocks:flink-connector-starrocks:1.2.10_flink-1.18 org.slf4j:slf4j-nop:1.7.36 org.slf4j:slf4j-api:1.7.36 org.lz4:lz4-java:1.8.0 || return
+  local work sim url fe code=0
+  work=$(mktemp -d) || return
+  javac -cp "$jars/*" -d "$work" tools/ts-sim/tests/VendorStarrocks.java || { rm -rf "$work"; return 1; }
+  "$bin/ts-sim" starrocks --ready-file "$work/ready" >"$work/log" 2>&1 &
+  sim=$!
+  until [ -s "$work/ready" ] || ! kill -0 "$sim" 2>/dev/null; do sleep 0.1; done
+  # starrocks://root@HOST:PORT?http=PORT&be=PORT
+  url=$(cat "$work/ready")
+  fe=${url#*http=}
+  url=${url#*@}
+  url=${url%%\?*}
+  java -cp "$jars/*:$work" VendorStarrocks "$url" "${url%:*}:${fe%%&*}" || code=1
+  kill "$sim"
+  wait "$sim" 2>/dev/null
+  rm -rf "$work"
+  return "$code"
+}
+
 systems=("$@")
-[ $# -gt 0 ] || mapfile -t systems < <(declare -F | awk '{ print $3 }' | grep -xE 'tdengine|influx')
+[ $# -gt 0 ] || mapfile -t systems < <(declare -F | awk '{ print $3 }' | grep -xE 'tdengine|influx|starrocks')
 worst=0
 for system in "${systems[@]}"; do
   code=0
