@@ -34,8 +34,10 @@ The base URL goes to stdout, and into --ready-file, once requests are answered; 
 A fault is KIND[=ARG][@K[-L][/PATHPREFIX]]. K counts the data requests (writes and queries) that match the prefix, from
 1; without @ every request. Kinds: status=CODE[:retry-after=S] delay=500ms cut-body lost-reply reset-upload
 slow-read=1MB/s queue-full no-reply (these in front of a real server too: ts-sim proxy); for TDengine also code=0x0216 truncate-rest=N close-ws restart, and, counting
-result blocks, cut-block ws-error=0x022D.",
+result blocks, cut-block ws-error=0x022D. For StarRocks's loads publish-timeout=1s late-commit=1s filtered=N lose-rows=N
+label-evict too-many-versions running-txns http-limit mem-limit truncated-body fail=TEXT be-unreachable.",
     examples: &[
+        ("a StarRocks that commits the second load and never says so", "ts-sim starrocks --sql tables.sql --fault lost-reply@2"),
         ("a million generated rows behind TDengine's protocol", "ts-gen meters --rows 1000000 | ts-sim tdengine --load power.meters=- --listen 127.0.0.1:6041"),
         ("an InfluxDB 1.8 that fails the second write", "ts-sim influx --flavor 1.8 --database db --fault 'status=503@2'"),
         ("a TDengine whose REST replies stop after 1000 rows, in silence", "ts-sim tdengine --load power.meters=meters.csv --fault truncate-rest=1000"),
