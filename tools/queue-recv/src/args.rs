@@ -49,6 +49,9 @@ pub struct Args {
     /// Keep what has been done in this file: it is not done again
     #[arg(long, value_name = "FILE", requires = "command")]
     pub ledger: Option<PathBuf>,
+    /// Append a line of JSON with secs and exit for every COMMAND to this file, for sr-pace
+    #[arg(long, value_name = "FILE", requires = "command", hide_short_help = true)]
+    pub timings: Option<PathBuf>,
     /// End a COMMAND that takes longer than this
     #[arg(long, value_name = "DURATION", default_value = "6h", value_parser = duration, hide_short_help = true)]
     pub time_limit: Duration,

@@ -141,6 +141,7 @@ mod tests {
             retry_wait: Duration::from_secs(10),
             dead_letter: None,
             ledger: None,
+            timings: None,
             time_limit: Duration::from_secs(1),
             retry: RetryArgs { retries: 1, timeout: Duration::from_secs(1) },
             tls: cli::args::TlsArgs { tls_insecure: false, tls_ca_file: None },

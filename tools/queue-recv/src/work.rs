@@ -6,7 +6,11 @@ use crate::lease::Lease;
 use crate::memory::Memory;
 use crate::print::line;
 use fault::{Error, Kind, Result};
+use serde_json::json;
 use std::collections::HashSet;
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use store::queue::Event;
@@ -186,7 +190,12 @@ impl Bench<'_> {
             input: line(job, part, event) + "\n",
             limit: args.time_limit,
         };
-        let code = match task.run(&self.alive, lease, &stop)? {
+        let started = Instant::now();
+        let ended = task.run(&self.alive, lease, &stop)?;
+        if let (Some(path), Ended::Code(code)) = (&args.timings, &ended) {
+            note_time(path, event, started.elapsed(), *code)?;
+        }
+        let code = match ended {
             Ended::Stopped => return Ok(Some(Broken::Stopped)),
             Ended::Lost(why) => return Ok(Some(Broken::Lost(why))),
             Ended::Late => {
@@ -219,6 +228,15 @@ impl Bench<'_> {
             )),
         }
     }
+}
+
+/// One write for a line: those of several workers never mix.
+fn note_time(path: &Path, event: &Event, time: Duration, exit: i32) -> Result<()> {
+    let secs = (time.as_secs_f64() * 1e3).round() / 1e3;
+    let line = json!({"url": event.url, "secs": secs, "exit": exit}).to_string() + "\n";
+    let file = OpenOptions::new().append(true).create(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))
 }
 
 #[cfg(test)]

@@ -120,6 +120,22 @@ fn a_command_is_given_each_event_and_its_end_deletes_the_message() {
 }
 
 #[test]
+fn how_long_commands_took_and_how_they_ended_is_noted() {
+    let queue = Queue::new();
+    queue.put("1", &put_event("job/a", "e1", "01"));
+    queue.put("2", &put_event("job/b", "e2", "01"));
+    let timings = queue.path("timings").display().to_string();
+    queue.recv(&["--idle", "50ms", "--timings", &timings], "[ $TS_EVENT_KEY = job/a ] || exit 3").code(8);
+    let text = queue.text("timings");
+    let exits: Vec<i64> = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .map(|line| (line["secs"].as_f64().unwrap() >= 0.0).then(|| line["exit"].as_i64().unwrap()).unwrap())
+        .collect();
+    assert_eq!(exits, [0, 3]);
+}
+
+#[test]
 fn duplicates_and_older_events_are_done_once() {
     let queue = Queue::new();
     // S3 gives no order, and may say things twice; the same content under a later sequencer is the same work.

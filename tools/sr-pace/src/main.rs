@@ -1,0 +1,3 @@
+fn main() -> std::process::ExitCode {
+    cli::main(&sr_pace::TOOL, sr_pace::run)
+}
