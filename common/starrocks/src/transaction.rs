@@ -85,6 +85,10 @@ fn ended(http: u16, body: &[u8], verdict: Verdict) -> Ended {
             Ended::Exists { finished, reason }
         }
         "TXN_NOT_EXISTS" => Ended::Missing { reason },
+        // A front end says so of labels that it does not know.
+        _ if ["has no backend", "No transaction found"].iter().any(|text| reason.contains(text)) => {
+            Ended::Missing { reason }
+        }
         "TXN_IN_PROCESSING" => Ended::Other(Verdict::Retry { after: None, trouble: Trouble::Throttled, reason }),
         _ => Ended::Failed(verdict),
     }

@@ -20,6 +20,7 @@ pub mod prometheus;
 pub mod readme;
 mod sim;
 mod starrocks;
+pub mod starrocks_sink;
 pub mod starrocks_source;
 pub mod table;
 

@@ -55,12 +55,22 @@ impl Starrocks {
 
     /// The same; the error is what the server said.
     pub fn ask(&self, statement: &str) -> Result<Vec<Vec<Option<String>>>, String> {
-        let (host, port) = self.mysql.rsplit_once(':').expect("host and port");
+        Starrocks::at(&self.mysql, &self.user, &self.password, statement)
+    }
+
+    /// The simulator alone, for who knows its addresses.
+    pub(crate) fn into_sim(self) -> Sim {
+        self.sim
+    }
+
+    /// The same of any cluster (`host:port` of the MySQL protocol).
+    pub fn at(mysql: &str, user: &str, password: &str, statement: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+        let (host, port) = mysql.rsplit_once(':').expect("host and port");
         let options = OptsBuilder::default()
             .ip_or_hostname(host)
             .tcp_port(port.parse().expect("a port"))
-            .user(Some(&self.user))
-            .pass(Some(&self.password))
+            .user(Some(user))
+            .pass(Some(password))
             .prefer_socket(false)
             .max_allowed_packet(Some(1 << 24))
             .wait_timeout(Some(3600));

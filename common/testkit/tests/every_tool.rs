@@ -23,7 +23,10 @@ const READERS: [(&str, &[&str]); 6] = [
     ("ts-convert", &[]),
     ("ts-verify", &["digest", "--measurement", "m"]),
     ("influx-write", &["--url", "influx1+http://127.0.0.1:1/db", "--retries", "0"]),
-    ("sr-stream-load", &["--url", "starrocks://root@127.0.0.1:1/db?http=1", "--table", "t", "--retries", "0"]),
+    (
+        "sr-stream-load",
+        &["--url", "starrocks://root@127.0.0.1:1/db?http=1", "--table", "t", "--retries", "0", "--no-column-check"],
+    ),
 ];
 
 /// Readers that write what they read to stdout, an input for them, and its format.

@@ -37,6 +37,9 @@ pub struct Args {
     /// A column made of others by the server: 'day=date(ts)', 'b=to_bitmap(x)'; x is then no column (repeatable)
     #[arg(long, value_name = "COLUMN=EXPRESSION", hide_short_help = true)]
     pub set: Vec<String>,
+    /// Do not ask over the MySQL protocol whether the table has the columns: what it does not have is dropped in silence
+    #[arg(long, hide_short_help = true)]
+    pub no_column_check: bool,
     /// This column of the input says what to do with a row: 0 or upsert, 1 or delete (tables with a primary key)
     #[arg(long, value_name = "COLUMN")]
     pub op: Option<String>,
@@ -65,7 +68,7 @@ pub struct Args {
     #[arg(long, value_name = "N", default_value_t = 5_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000), hide_short_help = true)]
     pub batch_rows: u32,
     /// Bytes in a load, at most: each load is a version of the table, and many small ones block it
-    #[arg(long, value_name = "SIZE", default_value = "12MiB", value_parser = cli::args::bytes, hide_short_help = true)]
+    #[arg(long, value_name = "SIZE", default_value = "10MiB", value_parser = cli::args::bytes, hide_short_help = true)]
     pub batch_bytes: u64,
     #[command(flatten)]
     pub rejects: RejectArgs,

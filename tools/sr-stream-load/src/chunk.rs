@@ -53,6 +53,20 @@ impl Chunk {
         }
     }
 
+    /// A row of delimited text as the server's logs print it; nothing for other forms.
+    pub fn printed(&self, row: usize) -> Vec<u8> {
+        let (Rows::Text(batch), Form::Csv(by)) = (&self.rows, self.form) else { return Vec::new() };
+        let line = batch.line(row);
+        let mut out = Vec::with_capacity(line.len() + 8);
+        for (at, cell) in line.split(|byte| *byte == by.column).enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(if cell == NULL { b"NULL" } else { cell });
+        }
+        out
+    }
+
     /// A row for people, and for a second try: a line of CSV, or the JSON object as it was sent.
     pub fn shown(&self, row: usize) -> Result<Vec<u8>> {
         match (&self.rows, self.form) {

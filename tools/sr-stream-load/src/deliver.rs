@@ -206,20 +206,31 @@ impl<O: Outside> Delivery<O> {
     }
 }
 
-/// The rows that a log names, by their text. Rows of the same text are bad together.
+/// The rows that a log names: by their text, or by their cells with commas between them, as the server prints rows that it
+/// has read. Rows of the same text are bad together; where different rows look the same in the log nothing is known.
 fn find(chunk: &Chunk, part: &Part, entries: &[Logged]) -> Vec<(usize, String)> {
     let reasons: HashMap<&[u8], &str> =
         entries.iter().map(|entry| (entry.row.as_bytes(), entry.reason.as_str())).collect();
     if reasons.is_empty() {
         return Vec::new();
     }
-    let mut found = Vec::new();
+    let mut found: Vec<(usize, &str)> = Vec::new();
+    let mut looks: HashMap<Vec<u8>, (&[u8], bool)> = HashMap::new();
     for row in part.lines() {
-        if let Some(reason) = reasons.get(chunk.text(row)).filter(|_| !chunk.text(row).is_empty()) {
-            found.push((row, (*reason).to_owned()));
+        let text = chunk.text(row);
+        if let Some(reason) = reasons.get(text).filter(|_| !text.is_empty()) {
+            found.push((row, *reason));
+            continue;
+        }
+        let printed = chunk.printed(row);
+        if let Some(reason) = reasons.get(printed.as_slice()).filter(|_| !printed.is_empty()) {
+            found.push((row, *reason));
+            let (first, same) = looks.entry(printed).or_insert((text, true));
+            *same &= *first == text;
         }
     }
-    found
+    let known = |row: usize| looks.get(&chunk.printed(row)).is_none_or(|(_, same)| *same);
+    found.into_iter().filter(|(row, _)| known(*row)).map(|(row, reason)| (row, reason.to_owned())).collect()
 }
 
 enum Rest {

@@ -27,6 +27,8 @@ pub struct Columns {
     /// Places in the input.
     places: Vec<usize>,
     schema: SchemaRef,
+    /// Of the table.
+    names: Vec<String>,
     /// What the header `columns` says.
     pub header: Vec<String>,
 }
@@ -116,6 +118,7 @@ impl Columns {
                 .ok_or_else(|| Error::usage(format!("'{set}' is no --set: write COLUMN=EXPRESSION")))?;
             derived.push(format!("{}={}", quoted(column.trim()), expression.trim()));
         }
+        let names = fields.iter().map(|field| field.name().clone()).collect();
         let arrow = args.load_format == LoadFormat::Arrow;
         for field in &mut fields {
             // Bytes cannot stand in a text: they come as hexadecimal digits.
@@ -128,7 +131,12 @@ impl Columns {
         }
         header.extend(derived);
         let schema = Arc::new(Schema::new_with_metadata(fields, input.metadata().clone()));
-        Ok(Columns { places, schema, header })
+        Ok(Columns { places, schema, names, header })
+    }
+
+    /// The columns of the table that are loaded.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
     }
 
     fn project(&self, batch: &RecordBatch) -> Result<RecordBatch> {

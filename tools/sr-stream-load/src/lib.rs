@@ -1,6 +1,7 @@
 //! `sr-stream-load`: rows into StarRocks by Stream Load, each of them once.
 
 pub mod args;
+mod check;
 pub mod chunk;
 pub mod deliver;
 mod fill;
@@ -8,7 +9,7 @@ mod live;
 mod pool;
 mod whole;
 
-use args::{Args, Job, Naming, Plan};
+use args::{Args, Job, LoadFormat, Naming, Plan};
 use cli::rejects::Rejects;
 use cli::workers::Shared;
 use cli::{Run, Tool};
@@ -20,9 +21,9 @@ use net::http::Options;
 use net::retry::Policy;
 use net::{Side, tls::Tls};
 use pool::Pool;
-use rows::Reader;
 use rows::format::{BadRow, ReadOptions, Source};
 use rows::time::Unit;
+use rows::{Reader, RecordBatch, SchemaRef};
 use starrocks::hops::Hops;
 use starrocks::load::Loader;
 use starrocks::request::Settings;
@@ -122,20 +123,27 @@ fn load(args: &Args, plan: &mut Plan, shared: &Arc<Shared>, run: &Run) -> Result
     };
     let reader = rows::format::open(Source::new(input.name, input.reader, input.file), options)?;
     let columns = Columns::new(&reader.schema(), args)?;
+    let mut reader = Begun::new(rows::pipe::threaded(reader))?;
+    // Who has nothing to load asks nobody.
+    if !args.dry_run && !args.no_column_check && reader.first.is_some() {
+        let stop = run.stop();
+        let stop = net::Stop::new(move || stop.is_raised());
+        let arrow = args.load_format == LoadFormat::Arrow;
+        check::columns(&plan.target, &plan.settings.database, args, &columns, stop, arrow)?;
+    }
     plan.settings = Settings { columns: columns.header.clone(), ..std::mem::take(&mut plan.settings) };
     let spares: Arc<Spares> = Arc::default();
     let mut filler = Filler::new(columns, &name, args, plan, Arc::clone(&spares), run)?;
-    let mut reader = rows::pipe::threaded(reader);
     let live = if args.dry_run { None } else { Some(connect(args, plan, shared, run)?) };
     if let (Some(live), Job::Whole | Job::Load) = (&live, plan.job) {
         let transaction = transaction(args, plan, live.clone(), shared, &spares);
         return match plan.job {
-            Job::Whole => transaction.whole(reader.as_mut(), &mut filler),
-            _ => transaction.load(reader.as_mut(), &mut filler),
+            Job::Whole => transaction.whole(&mut reader, &mut filler),
+            _ => transaction.load(&mut reader, &mut filler),
         };
     }
     let mut pool = Pool::start(plan, live.as_ref(), Policy::new(args.retry.retries), Arc::clone(shared), &spares)?;
-    let read = fill(reader.as_mut(), &mut filler, &mut pool, run);
+    let read = fill(&mut reader, &mut filler, &mut pool, run);
     if args.dry_run {
         run.note("dry_run", "true");
         run.note("checked", filler.seen.to_string());
@@ -152,6 +160,31 @@ fn fill(reader: &mut dyn Reader, filler: &mut Filler, pool: &mut Pool, run: &Run
         filler.add(&batch, pool)?;
     }
     filler.finish(pool)
+}
+
+/// A reader whose first batch has been read.
+struct Begun {
+    first: Option<RecordBatch>,
+    reader: Box<dyn Reader>,
+}
+
+impl Begun {
+    fn new(mut reader: Box<dyn Reader>) -> Result<Begun> {
+        Ok(Begun { first: reader.next()?, reader })
+    }
+}
+
+impl Reader for Begun {
+    fn schema(&self) -> SchemaRef {
+        self.reader.schema()
+    }
+
+    fn next(&mut self) -> Result<Option<RecordBatch>> {
+        match self.first.take() {
+            Some(batch) => Ok(Some(batch)),
+            None => self.reader.next(),
+        }
+    }
 }
 
 fn transaction(args: &Args, plan: &Plan, live: Live, shared: &Arc<Shared>, spares: &Arc<Spares>) -> Transaction {

@@ -236,8 +236,10 @@ impl Transaction {
             Ended::Failed(Verdict::Refused { reason }) | Ended::Other(Verdict::Refused { reason }) => {
                 (Kind::Refused, reason)
             }
-            Ended::Failed(Verdict::Rejected(rejected)) | Ended::Other(Verdict::Rejected(rejected)) => {
-                (Kind::Malformed, rejected.reason)
+            Ended::Failed(Verdict::Rejected(rejected)) => {
+                let log = rejected.log.as_deref().and_then(|link| self.live.clone().log(link)).unwrap_or_default();
+                let first = fault::excerpt(log.lines().next().unwrap_or_default().as_bytes());
+                (Kind::Malformed, format!("{}: {first} (a transaction is loaded whole or not at all)", rejected.reason))
             }
             Ended::Failed(verdict) | Ended::Other(verdict) => (Kind::Target, said(verdict)),
             Ended::Missing { reason } | Ended::Exists { reason, .. } => (Kind::Refused, reason),
@@ -285,12 +287,6 @@ impl Into for Transaction {
                     if !reason.to_ascii_uppercase().starts_with("FAIL") =>
                 {
                     (after, reason)
-                }
-                Ended::Other(Verdict::Rejected(rejected)) => {
-                    let log = rejected.log.as_deref().and_then(|link| self.live.log(link)).unwrap_or_default();
-                    let first = fault::excerpt(log.lines().next().unwrap_or_default().as_bytes());
-                    let reason = format!("{} {first} (a transaction is loaded whole or not at all)", rejected.reason);
-                    return Err(Error::malformed(format!("label {}: {reason}", self.label)));
                 }
                 Ended::Missing { reason } => {
                     return Err(Error::new(

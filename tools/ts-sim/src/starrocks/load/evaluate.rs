@@ -121,9 +121,12 @@ fn operator(name: &str, values: &[Value]) -> Option<Value> {
         "is null" => bool(Some(*a == Value::Null)),
         "<=>" => bool(Some(compare(a, b).map_or(a == b, Ordering::is_eq))),
         "in" => {
-            let found: Vec<Option<bool>> = values.iter().skip(1).map(|v| compare(a, v).map(Ordering::is_eq)).collect();
-            let all_known = found.iter().all(Option::is_some);
-            bool(if found.contains(&Some(true)) { Some(true) } else { all_known.then_some(false) })
+            let found = values.get(1..).unwrap_or_default().iter().map(|v| compare(a, v).map(Ordering::is_eq));
+            bool(found.fold(Some(false), |so_far, one| match (so_far, one) {
+                (Some(true), _) | (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            }))
         }
         "like" => match (a, b) {
             (Value::Null, _) | (_, Value::Null) => Value::Null,
