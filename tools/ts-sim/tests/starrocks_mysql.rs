@@ -106,7 +106,7 @@ fn every_type_has_its_text() {
             "SELECT DATA_TYPE, COLUMN_TYPE, COLUMN_SIZE, DECIMAL_DIGITS FROM information_schema.columns WHERE TABLE_NAME = 'ty' \
              AND COLUMN_NAME IN ('b', 'li', 'de', 's')"
         )),
-        "tinyint boolean - - | bigint unsigned largeint(40) 20 0 | decimal decimal(20, 3) 20 3 | varchar varchar(65533) 65533 -"
+        "tinyint tinyint(1) - - | bigint unsigned bigint(20) unsigned 20 0 | decimal decimal(20, 3) 20 3 | varchar varchar(65533) 65533 -"
     );
     assert!(sim.ask("INSERT INTO d.ty (k, ti) VALUES (3, 128)").unwrap_err().contains("strict mode"));
     assert!(sim.ask("INSERT INTO d.ty (k, c) VALUES (3, 'äö')").unwrap_err().contains("strict mode"));

@@ -127,6 +127,15 @@ fn column_key(schema: &Schema, field: &Field) -> &'static str {
     if field.key { schema.model.column_key() } else { "" }
 }
 
+/// COLUMN_TYPE: MySQL's words for two types (read in the vendor's SQLAlchemy dialect, which expects them).
+fn column_type(ty: &Type) -> String {
+    match ty {
+        Type::Boolean => "tinyint(1)".to_string(),
+        Type::LargeInt => "bigint(20) unsigned".to_string(),
+        ty => ty.to_string(),
+    }
+}
+
 /// DEFAULT's text.
 pub fn default_text(field: &Field) -> Option<String> {
     match &field.default {
@@ -204,7 +213,7 @@ fn columns(session: &Session) -> (Columns, Made) {
                 Value::Null,
                 Value::Null,
                 Value::Null,
-                text(field.ty.to_string()),
+                text(column_type(&field.ty)),
                 text(column_key(&table.schema, field)),
                 text(if field.auto_increment { "auto_increment" } else { "" }),
                 text(""),

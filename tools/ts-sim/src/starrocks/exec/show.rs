@@ -50,6 +50,16 @@ fn rows(session: &Session, show: &Show) -> Result<(Columns, Made), Refusal> {
         "BACKENDS" => backends::backends(session),
         "COMPUTE NODES" => backends::compute_nodes(),
         "FRONTENDS" => backends::frontends(session),
+        "FRONTEND CONFIG" => {
+            let config = [
+                ("label_keep_max_num", session.server.args.label_keep.to_string()),
+                ("run_mode", "shared_nothing".to_string()),
+            ];
+            let rows = config.iter().map(|(name, value)| {
+                vec![text(name), text("[]"), text(value), text("String"), text("false"), text("")]
+            });
+            (texts(&["Key", "AliasNames", "Value", "Type", "IsMutable", "Comment"]), rows.collect())
+        }
         "PROC" => (texts(&["Name"]), Vec::new()),
         "VARIABLES" => {
             let rows = session.variables().map(|(name, value)| vec![text(name), text(value)]).collect();

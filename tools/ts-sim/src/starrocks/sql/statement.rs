@@ -143,6 +143,10 @@ fn one(cursor: &mut Cursor<'_>) -> Result<Statement, String> {
             let filter = if cursor.eat(&["WHERE"]) { Some(expression(cursor)?) } else { None };
             Ok(Statement::Delete { table, partitions, filter })
         }
+        "ADMIN" if cursor.is(&["ADMIN", "SHOW"]) => {
+            cursor.take();
+            show(cursor)
+        }
         "EXPORT" | "LOAD" | "CANCEL" => rest(cursor, Statement::Job),
         "BEGIN" | "COMMIT" | "ROLLBACK" | "START" | "ADMIN" | "ANALYZE" | "REFRESH" | "KILL" | "GRANT" | "SUBMIT" => {
             rest(cursor, |_| Statement::Nothing)
