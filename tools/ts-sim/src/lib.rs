@@ -35,12 +35,14 @@ A fault is KIND[=ARG][@K[-L][/PATHPREFIX]]. K counts the data requests (writes a
 1; without @ every request. Kinds: status=CODE[:retry-after=S] delay=500ms cut-body lost-reply reset-upload
 slow-read=1MB/s queue-full no-reply (these in front of a real server too: ts-sim proxy); for TDengine also code=0x0216 truncate-rest=N close-ws restart, and, counting
 result blocks, cut-block ws-error=0x022D. For StarRocks's loads publish-timeout=1s late-commit=1s filtered=N lose-rows=N
-label-evict too-many-versions running-txns http-limit mem-limit truncated-body fail=TEXT be-unreachable.",
+label-evict too-many-versions running-txns http-limit mem-limit truncated-body fail=TEXT be-unreachable; for its SELECTs
+of rows mysql-kill=N silent-loss=N query-timeout busy, and for logins refuse-login.",
     examples: &[
         ("a StarRocks that commits the second load and never says so", "ts-sim starrocks --sql tables.sql --fault lost-reply@2"),
         ("a million generated rows behind TDengine's protocol", "ts-gen meters --rows 1000000 | ts-sim tdengine --load power.meters=- --listen 127.0.0.1:6041"),
         ("an InfluxDB 1.8 that fails the second write", "ts-sim influx --flavor 1.8 --database db --fault 'status=503@2'"),
         ("a TDengine whose REST replies stop after 1000 rows, in silence", "ts-sim tdengine --load power.meters=meters.csv --fault truncate-rest=1000"),
+        ("a StarRocks whose second SELECT keeps three rows back", "ts-sim starrocks --load d.t=t.csv --fault silent-loss=3@2"),
         ("a real server, whose third write is done and never answered", "ts-sim proxy --upstream http://127.0.0.1:8086 --fault 'lost-reply@3/write'"),
     ],
     environment: &[],
