@@ -34,6 +34,9 @@ pub struct Args {
     /// Take these receipts of earlier puts into the manifest too; no FILE is then needed
     #[arg(long, value_name = "FILE", requires = "manifest")]
     pub receipts: Vec<PathBuf>,
+    /// Tell this queue of each object once it is there: sqs+https://HOST/ACCOUNT/QUEUE, dir:///FOLDER
+    #[arg(long, value_name = "QUEUE")]
+    pub notify: Option<String>,
     #[command(flatten)]
     pub transfer: TransferArgs,
     #[command(flatten)]
@@ -112,6 +115,18 @@ impl Args {
             }),
             ..Options::new(Side::Target)
         }
+    }
+}
+
+/// How the queue of `--notify` is spoken to: as the store.
+pub fn queue_options(options: &Options) -> store::queue::Options {
+    let retried = Arc::clone(&options.retried);
+    store::queue::Options {
+        timeout: options.timeout,
+        retries: options.policy.retries,
+        tls: options.tls.clone(),
+        stop: options.stop.clone(),
+        retried: store::queue::Retried::new(move |error, wait| retried(error, wait)),
     }
 }
 

@@ -10,7 +10,7 @@ use receipt::Receipt;
 use std::fs::File;
 use std::io::Seek as _;
 use std::path::Path;
-use store::{Client, Location, Manifest, Put, Upload, note};
+use store::{Client, Location, Manifest, Put, Upload, note, queue};
 
 /// The tool's texts.
 pub static TOOL: Tool = Tool {
@@ -23,7 +23,7 @@ appears under its name only when all of it is there. What is larger than --part-
 failure or a signal aborts the upload, and --resume goes on with one whose process was killed: the server is asked for its parts, and only \
 those that differ are sent. The digest is kept beside the object (of stdin only if it fits into one part: else it stands in the receipt), and store-get compares it.
 
---create never replaces an object. --manifest writes _manifest.json after all objects, with their sizes, digests and rows: whoever waits for it \
+--notify tells a queue of each object, with the line that queue-recv prints. --create never replaces an object. --manifest writes _manifest.json after all objects, with their sizes, digests and rows: whoever waits for it \
 finds the set complete. Summary keys: bytes (sent), objects, parts_resumed.",
     examples: &[
         ("a stream into an object", "sr-export --url starrocks://root@fe:9030/db --table t -t parquet | store-put s3://lake/db/t/all.parquet"),
@@ -45,7 +45,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     run.limit(args.rate.rate_limit);
     let objects = run.counter("objects");
     let resumed = run.counter("parts_resumed");
-    let client = Client::open(&plan.at, args.options(run))?;
+    let options = args.options(run);
+    let queue = args.notify.as_deref().map(|url| queue::open(url, args::queue_options(&options))).transpose()?;
+    let client = Client::open(&plan.at, options)?;
     let mut receipts = receipt::read(&args.receipts, run)?;
     let outcome = (|| {
         if let Some(manifest) = &plan.manifest {
@@ -56,6 +58,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
             let (receipt, parts) = put(file, location, &client, &args, run)?;
             objects.add(1);
             resumed.add(parts);
+            if let Some(queue) = &queue {
+                queue.send(&receipt.event(location).line())?;
+            }
             cli::stdout::write_all(receipt.line().as_bytes())?;
             receipts.push(receipt);
         }

@@ -5,6 +5,7 @@ use fault::{Error, Result};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
+use store::queue::Event;
 use store::{Entry, Location};
 
 /// What is known of an object that was written.
@@ -30,6 +31,18 @@ impl Receipt {
             map.insert("rows".to_owned(), rows.into());
         }
         format!("{value}\n")
+    }
+
+    /// The event of its creation.
+    pub fn event(&self, location: &Location) -> Event {
+        Event {
+            url: self.url.clone(),
+            bucket: location.bucket.clone(),
+            key: location.key.clone(),
+            size: Some(self.size),
+            etag: self.etag.clone(),
+            sequencer: None,
+        }
     }
 
     fn parse(line: &str) -> Option<Receipt> {

@@ -130,6 +130,22 @@ fn receipts_of_earlier_puts_make_a_manifest() {
 }
 
 #[test]
+fn a_queue_hears_of_each_object() {
+    let folder = temp_dir();
+    let at = folder.path();
+    let queue = format!("dir://{}/queue", at.display());
+    for name in ["a.csv", "b.csv"] {
+        put().args(["--notify", &queue, &url(at, name)]).stdin(name).run().code(0);
+    }
+    let heard = tool("queue-recv").args(["--url", &queue, "--wait", "0s", "--limit", "2"]).run().code(0).text();
+    for name in ["a.csv", "b.csv"] {
+        assert!(heard.contains(&format!("\"url\":\"{}\"", url(at, name))), "{heard}");
+    }
+    put().args(["--notify", "http://h/q", &url(at, "c")]).run().code(2);
+    assert!(!at.join("c").exists());
+}
+
+#[test]
 fn usage_errors_are_found_before_anything_is_read() {
     let folder = temp_dir();
     let at = url(folder.path(), "x/");
