@@ -76,6 +76,7 @@ if ! $quick; then
   step "demo: a million rows, verified" scripts/demo.sh --rows 1000000
   step "demo: one value altered is found" scripts/test/altered.sh
   step "object storage: moto, faults, kills" scripts/test/store.sh
+  step "queues: SQS of moto, faults, kills" scripts/test/queue.sh
   step "vendors' clients against the simulators" scripts/live/vendor-clients.sh
   for version in 1.6 1.8 2.9; do
     step "real InfluxDB $version" scripts/test/live-influx.sh "$version"

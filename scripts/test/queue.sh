@@ -27,7 +27,6 @@ before_end() { scripts/live/moto.sh stop "$moto" >/dev/null 2>&1 || true; }
 
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test-secret AWS_REGION=us-east-1 AWS_ENDPOINT_URL=$endpoint
 account=123456789012
-# The same server behind a proxy that makes faults, where $sqs is asked for.
 queue=sqs+http://${endpoint#http://}/$account/files
 
 # sqs CALL JSON: a call of SQS, by a client that is not ours.
@@ -58,6 +57,7 @@ recv() { queue-recv --quiet --url "$queue" "$@"; }
 # work: what is run for each object; $work gets a line for each end
 work=$scratch/work
 export work
+# shellcheck disable=SC2016 # the worker's variables
 worker='echo "$TS_EVENT_KEY" >>"$work"'
 # worked N: are there exactly N different keys in $work, and no other lines than these?
 worked() {
@@ -123,14 +123,15 @@ ok "another job's message is left in the queue, taken once"
 # --- faults on the way ------------------------------------------------------------------------------------------------
 : >"$work"
 put_objects "$objects" job
-simulate proxy proxy --listen 127.0.0.1:0 --upstream "$endpoint" --fault status=503@2 --fault status=503@5 \
-  --fault lost-reply@3 --fault lost-reply@7 --fault delay=300ms@6
+simulate proxy proxy --listen 127.0.0.1:0 --upstream "$endpoint" --fault status=503@2/ --fault status=503@5/ \
+  --fault lost-reply@3/ --fault lost-reply@7/ --fault lost-reply@9/ --fault delay=300ms@6/
 AWS_ENDPOINT_URL_SQS=$url recv --idle 3s --visibility 5s --concurrency 2 --timeout 5s -- sh -c "$worker" 2>"$scratch/log" ||
   fail "exit $?: $(cat "$scratch/log")"
 worked "$objects"
 [ "$(sort "$work" | uniq -d | wc -l)" -eq 0 ] || fail "worked on twice: $(sort "$work" | uniq -d)"
 [ "$(left)" -eq 0 ] || fail "$(left) messages are left"
 retries=$(grep -oE 'retries=[0-9]+' "$scratch/log" | tail -n 1)
+[ "${retries#*=}" -ge 5 ] || fail "the faults were not met: $retries"
 ok "503s, and replies that were lost after their request was done (messages received and deleted): each object once, $retries"
 
 # --- kill -9 ----------------------------------------------------------------------------------------------------------

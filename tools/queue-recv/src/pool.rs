@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 /// What the workers have told.
 struct Told {
     running: usize,
-    /// When something was last received or ended.
+    /// When something was last received or ended; later, where messages may be hidden that nobody knows of.
     last: Instant,
     /// Messages that stay in the queue, and when they are visible again.
     open: HashMap<String, Instant>,
@@ -62,13 +62,18 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
                 wait
             };
             let since = Instant::now();
+            let retries = run.counter("retries").get();
             let jobs = inbox.receive(free.min(10).min(usize::try_from(left).unwrap_or(10)), wait)?;
+            if run.counter("retries").get() > retries {
+                // A reply that was lost may have held messages: they are hidden, and come back.
+                lock(&told).last = Instant::now() + args.visibility();
+            }
             left = left.saturating_sub(jobs.len() as u64);
             for job in jobs {
                 {
                     let mut told = lock(&told);
                     told.running += 1;
-                    told.last = Instant::now();
+                    told.last = told.last.max(Instant::now());
                     told.open.remove(&job.message.id);
                 }
                 // Hidden since some moment of a long poll: what was left of its wait is not counted twice.
@@ -78,7 +83,7 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
                     let outcome = bench.work(&job, since);
                     let mut told = lock(told);
                     told.running -= 1;
-                    told.last = Instant::now();
+                    told.last = told.last.max(Instant::now());
                     let back = match outcome {
                         Ok(Verdict::Done | Verdict::Dead) => return,
                         Ok(Verdict::Again(wait)) => wait,

@@ -38,11 +38,16 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
             Some(idle) => args.wait.min(idle.saturating_sub(last.elapsed()).max(Duration::from_millis(10))),
             None => args.wait,
         };
+        let retries = run.counter("retries").get();
         let jobs = inbox.receive(usize::try_from(left.min(10)).unwrap_or(10), wait)?;
+        if run.counter("retries").get() > retries {
+            // A reply that was lost may have held messages: they are hidden, and come back.
+            last = Instant::now() + args.visibility();
+        }
         if jobs.is_empty() {
             continue;
         }
-        last = Instant::now();
+        last = last.max(Instant::now());
         left = left.saturating_sub(jobs.len() as u64);
         let mut text = String::new();
         for job in &jobs {

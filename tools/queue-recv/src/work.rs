@@ -105,7 +105,7 @@ impl Bench<'_> {
             }
             Some(Broken::Again(why)) => {
                 let wait = args.back_off(args.retry_wait, message.count);
-                inbox.run.counter("retries").add(1);
+                inbox.run.counter("failed").add(1);
                 inbox.run.warn(format!("message {}: {why}: trying again in {wait:.1?}", message.id));
                 inbox.queue.visible_in(&message.receipt, wait)?;
                 Ok(Verdict::Again(wait))
