@@ -24,7 +24,7 @@ root=$(cd "$here/../.." && pwd)
 usage="usage: compare.sh [--rows N] [--rounds N] [--only PATTERN] [--save] [--list]"
 races=(
   csv-lp:encode_csv parquet-lp:encode_parquet threads:threads pipe:pipes
-  td-rest:td_rest td-blocks:td_blocks td-python:td_python sr-text:sr_text
+  td-rest:td_rest td-blocks:td_blocks td-python:td_python sr-text:sr_text sr-load:sr_load
   lp-columns:decode csv-parquet:convert csv-scan:scan digest:digest
   discard:discard influx-2.9:real_two influx-1.8:real_one
 )
