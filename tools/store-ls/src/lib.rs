@@ -64,10 +64,10 @@ struct List {
 
 impl List {
     fn objects(&mut self, location: &Location) -> Result<()> {
-        if !location.is_folder() {
-            if let Some(object) = self.client.look(&location.key)? {
-                return self.object(object);
-            }
+        if !location.is_folder()
+            && let Some(object) = self.client.look(&location.key)?
+        {
+            return self.object(object);
         }
         let folder = location.folder();
         let mut any = false;

@@ -171,11 +171,9 @@ impl Queue for Folder {
                 seen.names = names.iter().filter(|name| !seen.foreign.contains(*name)).cloned().collect();
                 !seen.names.is_empty()
             };
-            if fresh {
-                if let Some(message) = self.take(ask)? {
-                    messages.push(message);
-                    continue;
-                }
+            if fresh && let Some(message) = self.take(ask)? {
+                messages.push(message);
+                continue;
             }
             if self.stop.is_raised() || Instant::now() >= end {
                 return Ok(messages);
