@@ -31,6 +31,7 @@ paths=(
   'json-csv 1700 900'
   'json-arrow 3300 1800'
   'blocks-arrow - -'
+  'sr-arrow - -'
   'lp-columns 2600 1400'
   'lp-check - -'
   'digest 650 450'
@@ -46,6 +47,7 @@ command_of() {
     json-csv) words=(td-dump --url "tdengine+http://root@$td/d$2" --table sensors) ;;
     json-arrow) words=(td-dump --url "tdengine+http://root@$td/d$2" --table sensors -t arrow) ;;
     blocks-arrow) words=(td-dump --url "tdengine://root@$td/d$2" --table sensors -t arrow) ;;
+    sr-arrow) words=(sr-export --url "starrocks://root@$sr/d$2" --table sensors -t arrow) ;;
     lp-columns) words=(lp-decode -t arrow "$data.lp") ;;
     lp-check) words=(influx-write --dry-run --url influx1+http://127.0.0.1:1/d "$data.lp") ;;
     digest) words=(ts-verify digest --measurement sensors "$data.arrow" -o /dev/null) ;;
@@ -82,7 +84,11 @@ done 2>/dev/null
 simulate tdengine tdengine --load "d$small.sensors=$scratch/$small-tables.csv" --load "d$large.sensors=$scratch/$large-tables.csv"
 # shellcheck disable=SC2154 # simulate sets url
 td=${url#http://}
-export TS_SOURCE_PASSWORD=taosdata
+# td-dump takes the password of every installation without being told, and the other simulator has none.
+unset TS_SOURCE_PASSWORD
+simulate starrocks starrocks --load "d$small.sensors=$scratch/$small.csv" --load "d$large.sensors=$scratch/$large.csv"
+sr=${url#starrocks://root@}
+sr=${sr%%\?*}
 
 toolchain=$(rustc --version 2>/dev/null || echo "rustc unknown")
 [ -f "$accepted" ] || touch "$accepted"

@@ -227,15 +227,10 @@ impl Client {
         let running = async {
             let mut result = conn.query_iter(sql).await.map_err(|error| retry::error(side, &at, error))?;
             let names = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
-            loop {
-                match result.next().await.map_err(|error| retry::error(side, &at, error))? {
-                    Some(row) => {
-                        count.set(count.get() + 1);
-                        if !each(&row)? {
-                            break;
-                        }
-                    }
-                    None => break,
+            while let Some(row) = result.next().await.map_err(|error| retry::error(side, &at, error))? {
+                count.set(count.get() + 1);
+                if !each(&row)? {
+                    break;
                 }
             }
             Ok((count.get(), names))

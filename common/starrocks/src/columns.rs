@@ -74,12 +74,6 @@ impl Columns {
             .map(Some)
             .map_err(|error| Error::caused(Kind::Bug, "cannot build a batch", error))
     }
-
-    /// Forgets the rows so far.
-    pub fn clear(&mut self) {
-        self.columns.iter_mut().for_each(|column| column.builder.truncate(0));
-        (self.rows, self.bytes) = (0, 0);
-    }
 }
 
 impl Column {

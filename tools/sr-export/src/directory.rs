@@ -7,6 +7,7 @@ use crate::manifest::{Manifest, Part, hex};
 use crate::session::{Connector, Session};
 use crate::table::Unit;
 use arrow_array::RecordBatch;
+use cli::Run;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
 use rows::format::WriteOptions;
@@ -40,9 +41,8 @@ pub fn export_into(
         }
     }
     let work = |session: &mut Session, unit: &Unit, _: &SyncSender<Message>| {
-        let mut files = Files::new(directory, unit, &options, args)?;
+        let mut files = Files::new(directory, unit, &options, args, run)?;
         let exported = export(session, unit, settings, &mut files)?;
-        run.take(exported.rows, files.bytes())?;
         let request = request(unit, &options, args);
         let count = exported.rows;
         let bytes = files.commit(&manifest, unit, &exported, &request)?;
@@ -69,6 +69,8 @@ struct Files {
     options: WriteOptions,
     part_rows: u64,
     open: Option<(Box<dyn Writer>, Shared, u64)>,
+    /// Keeps to the rate.
+    run: Run,
     ended: Vec<(Target, u64)>,
 }
 
@@ -103,7 +105,7 @@ impl Write for Shared {
 }
 
 impl Files {
-    fn new(directory: &Path, unit: &Unit, options: &WriteOptions, args: &Args) -> Result<Files> {
+    fn new(directory: &Path, unit: &Unit, options: &WriteOptions, args: &Args, run: &Run) -> Result<Files> {
         let folder: PathBuf =
             [&unit.table.database, &unit.table.name, unit.partition_name()].map(file_name).iter().collect();
         let path = directory.join(&folder);
@@ -117,12 +119,17 @@ impl Files {
             options: options.clone(),
             part_rows: args.part_rows.unwrap_or(u64::MAX),
             open: None,
+            run: run.clone(),
             ended: Vec::new(),
         })
     }
 
+    /// Of all files so far.
     fn bytes(&self) -> u64 {
-        self.ended.iter().map(|(target, _)| target.bytes).sum()
+        let open = self.open.as_ref().map_or(0, |(_, shared, _)| {
+            shared.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |target| target.bytes)
+        });
+        open + self.ended.iter().map(|(target, _)| target.bytes).sum::<u64>()
     }
 
     fn begin(&mut self) -> Result<()> {
@@ -197,7 +204,7 @@ impl Files {
 
 impl Sink for Files {
     fn write(&mut self, batch: RecordBatch) -> Result<bool> {
-        let mut at = 0;
+        let (before, mut at) = (self.bytes(), 0);
         while at < batch.num_rows() {
             if self.open.is_none() {
                 self.begin()?;
@@ -212,6 +219,7 @@ impl Sink for Files {
                 self.end()?;
             }
         }
+        self.run.take(batch.num_rows() as u64, self.bytes().saturating_sub(before))?;
         Ok(true)
     }
 
