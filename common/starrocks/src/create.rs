@@ -52,6 +52,8 @@ pub struct Shape {
     pub buckets: Option<u32>,
     /// The server's default (3) if not given.
     pub replication: Option<u32>,
+    /// Times in nanoseconds are cut to the microseconds of DATETIME: else a column of them is refused.
+    pub truncate: bool,
 }
 
 /// The longest text of a key column in bytes: names of sub-tables have 192 at most, and all of a primary key 128 on average.
@@ -85,7 +87,7 @@ pub fn create_table(database: &str, table: &str, schema: &Schema, shape: &Shape)
         let null = if is_key && (shape.model == Model::Primary || *index == time) { " NOT NULL" } else { "" };
         let comma = if place + 1 < columns.len() { "," } else { "" };
         let role = roles.get(*index).copied().unwrap_or(Role::Field).as_str();
-        let ty = spelled(field.name(), Type::of(field)?, is_key)?;
+        let ty = spelled(field.name(), Type::of(field)?, is_key, shape.truncate)?;
         let _ = writeln!(text, "  {} {ty}{null} COMMENT '{role}'{comma}", sql::name(field.name())?);
     }
     let names = |all: &[usize]| sql::names(&all.iter().map(|index| schema.field(*index).name()).collect::<Vec<_>>());
@@ -114,7 +116,7 @@ pub fn create_table(database: &str, table: &str, schema: &Schema, shape: &Shape)
 }
 
 /// A type as the statement has it. StarRocks has no unsigned types: the next wider one holds them.
-fn spelled(name: &str, ty: Type, key: bool) -> Result<String> {
+fn spelled(name: &str, ty: Type, key: bool, truncate: bool) -> Result<String> {
     let plain = match ty {
         Type::Boolean => SrType::Boolean,
         Type::Byte => SrType::TinyInt,
@@ -127,9 +129,9 @@ fn spelled(name: &str, ty: Type, key: bool) -> Result<String> {
         Type::Decimal(precision, scale) => SrType::Decimal(precision, scale),
         Type::Json => SrType::Json,
         Type::Binary | Type::Geometry => SrType::VarBinary,
-        Type::Timestamp(Unit::Ns) => {
+        Type::Timestamp(Unit::Ns) if !truncate => {
             return Err(Error::usage(format!(
-                "column {name} has nanoseconds, and StarRocks' DATETIME microseconds: read it with a coarser --precision, or make the table by hand"
+                "column {name} has nanoseconds, and StarRocks' DATETIME microseconds: give --truncate-times, or make the table by hand"
             )));
         }
         Type::Timestamp(_) => SrType::DateTime,
@@ -181,7 +183,7 @@ PROPERTIES ('compression' = 'LZ4', 'enable_persistent_index' = 'true', 'replicat
         let schema = meters(Unit::Us);
         let fields: Vec<Field> =
             schema.fields().iter().filter(|f| f.name() != "tbname").map(|f| (**f).clone()).collect();
-        let shape = Shape { model: Model::Duplicate, span: Span::All, buckets: Some(8), replication: None };
+        let shape = Shape { model: Model::Duplicate, span: Span::All, buckets: Some(8), ..Shape::default() };
         let text = create_table("plant", "m", &Schema::new(fields), &shape).unwrap();
         assert!(text.contains("`location` VARCHAR(255) COMMENT 'tag',\n  `current`"), "{text}");
         assert!(

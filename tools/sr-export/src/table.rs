@@ -113,6 +113,7 @@ impl Table {
             });
             let role = match column.name.as_str() {
                 name if Some(name) == time => Role::Time,
+                name if tags.contains(&name) && args.tags.is_none() && column.comment == "table" => Role::Table,
                 name if tags.contains(&name) => Role::Tag,
                 _ => Role::Field,
             };
@@ -178,12 +179,19 @@ fn tag_columns<'a>(all: &'a [Column], time: Option<&str>, args: &Args, table: &s
             .filter(|name| !name.is_empty())
             .map(|name| find_column(all, name, table, "--tags").map(|column| column.name.as_str()))
             .collect(),
-        None => Ok(all
-            .iter()
-            .filter(|column| column.key && column.ty == Some(SrType::Text) && Some(column.name.as_str()) != time)
-            .map(|column| column.name.as_str())
-            .collect()),
+        None => {
+            let stated = all.iter().any(|column| says_tag(column));
+            let is_tag =
+                |column: &Column| if stated { says_tag(column) } else { column.key && column.ty == Some(SrType::Text) };
+            let names = all.iter().filter(|column| is_tag(column)).map(|column| column.name.as_str());
+            Ok(names.filter(|name| Some(*name) != time).collect())
+        }
     }
+}
+
+/// `sr-stream-load --create` puts the role into the comment.
+fn says_tag(column: &Column) -> bool {
+    matches!(column.comment.as_str(), "tag" | "table")
 }
 
 fn read(column: &Column, args: &Args) -> Result<Reading> {

@@ -1,5 +1,6 @@
 //! The command line of `sr-stream-load`, and the plan made of it.
 
+use crate::create::CreateArgs;
 use clap::{Args as ClapArgs, ValueEnum};
 use cli::args::{EndMarkArgs, RejectArgs, RetryArgs, TargetArgs, TlsArgs};
 use cli::rate::{Rate, RateArgs};
@@ -77,6 +78,8 @@ pub struct Args {
     pub dry_run: bool,
     #[command(flatten)]
     pub end_mark: EndMarkArgs,
+    #[command(flatten)]
+    pub make: CreateArgs,
     #[command(flatten)]
     pub labels: LabelArgs,
     #[command(flatten)]

@@ -3,6 +3,7 @@
 pub mod args;
 mod check;
 pub mod chunk;
+pub mod create;
 pub mod deliver;
 mod fill;
 mod live;
@@ -122,6 +123,9 @@ fn load(args: &Args, plan: &mut Plan, shared: &Arc<Shared>, run: &Run) -> Result
         ..ReadOptions::default()
     };
     let reader = rows::format::open(Source::new(input.name, input.reader, input.file), options)?;
+    if create::table(args, &plan.target, &reader.schema(), run)? {
+        return Ok(());
+    }
     let columns = Columns::new(&reader.schema(), args)?;
     let mut reader = Begun::new(rows::pipe::threaded(reader))?;
     // Who has nothing to load asks nobody.
