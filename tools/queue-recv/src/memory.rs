@@ -53,10 +53,10 @@ impl Memory {
     /// Is this event done, or older than one of its object that is?
     pub fn has(&self, event: &Event) -> bool {
         let Some(done) = self.done.get(&self.hash(&event.url)) else { return false };
-        if let (Some(old), Some(new)) = (&done.sequencer, &event.sequencer) {
-            if event::newer(new, old) != Ordering::Greater {
-                return true;
-            }
+        if let (Some(old), Some(new)) = (&done.sequencer, &event.sequencer)
+            && event::newer(new, old) != Ordering::Greater
+        {
+            return true;
         }
         done.etag.is_some() && done.etag == self.etag(event)
     }

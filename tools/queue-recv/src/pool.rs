@@ -44,11 +44,11 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
         while left > 0 && !run.stop().is_raised() && lock(&told).error.is_none() {
             let running = lock(&told).running;
             let free = pace.now(run).saturating_sub(running);
-            if let Some(manifest) = &mut manifest {
-                if manifest.is_done(&bench)? {
-                    run.note("manifest", "complete");
-                    break;
-                }
+            if let Some(manifest) = &mut manifest
+                && manifest.is_done(&bench)?
+            {
+                run.note("manifest", "complete");
+                break;
             }
             let Some(wait) = wait(args, &lock(&told)) else { break };
             if free == 0 {
