@@ -180,7 +180,7 @@ fn tag_columns<'a>(all: &'a [Column], time: Option<&str>, args: &Args, table: &s
             .map(|name| find_column(all, name, table, "--tags").map(|column| column.name.as_str()))
             .collect(),
         None => {
-            let stated = all.iter().any(|column| says_tag(column));
+            let stated = all.iter().any(says_tag);
             let is_tag =
                 |column: &Column| if stated { says_tag(column) } else { column.key && column.ty == Some(SrType::Text) };
             let names = all.iter().filter(|column| is_tag(column)).map(|column| column.name.as_str());

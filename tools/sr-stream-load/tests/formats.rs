@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{all, held, load, rows, with};
+use common::{all, cluster, held, load, rows, with};
 use testkit::{shell, tool};
 
 const TYPES: &str =
@@ -61,7 +61,7 @@ fn upserts_and_deletes_follow_an_op_column() {
 
 #[test]
 fn columns_are_renamed_left_out_and_made() {
-    let cluster = with(&[], &[], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
+    let cluster = cluster(&[]);
     let input = "when|time,name|tag,more|string,x|long\n2024-01-01T00:00:00Z,a,no,20\n";
     load(&cluster).args(["--columns", "ts,dev,-,x", "--set", "v=x+1"]).stdin(input).run().code(0);
     assert_eq!(held(&cluster), (1, 21));
@@ -89,7 +89,7 @@ fn what_starrocks_cannot_hold_is_refused_unless_told_otherwise() {
 
 #[test]
 fn rows_that_the_server_refuses_can_be_loaded_later() {
-    let cluster = with(&[], &[], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
+    let cluster = cluster(&[]);
     let directory = testkit::temp_dir();
     let rejects = directory.path().join("bad.csv");
     let mut input = rows(0, 60);
@@ -107,7 +107,7 @@ fn rows_that_the_server_refuses_can_be_loaded_later() {
 
 #[test]
 fn the_last_load_waits_for_the_end_mark() {
-    let cluster = with(&[], &[], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
+    let cluster = cluster(&[]);
     for input in [rows(0, 50), rows(0, 50) + "#ts-end rows=50 xxh3=0000000000000000\n"] {
         let outcome = load(&cluster).env("TS_END_MARK", "1").args(["--batch-rows", "50"]).stdin(input).run().code(9);
         assert_eq!((outcome.number("rows"), held(&cluster).0), (0, 0));
@@ -116,7 +116,7 @@ fn the_last_load_waits_for_the_end_mark() {
 
 #[test]
 fn a_label_names_one_load() {
-    let cluster = with(&[], &[], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
+    let cluster = cluster(&[]);
     let outcome = load(&cluster).args(["--label", "L", "--batch-rows", "20"]).stdin(rows(0, 21)).run().code(2);
     assert!(outcome.stderr.contains("--txn or --label-prefix"), "{}", outcome.stderr);
     assert_eq!(held(&cluster).0, 0);
@@ -137,7 +137,7 @@ fn merge_commit_loads_without_labels() {
 
 #[test]
 fn other_formats_come_through_pipes() {
-    let cluster = with(&[], &[], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
+    let cluster = cluster(&[]);
     let url = cluster.database("plant");
     let script = format!("ts-convert -q -f csv -t arrow | sr-stream-load --url '{url}' --table m");
     shell(&script).stdin(rows(0, 30)).run().code(0);

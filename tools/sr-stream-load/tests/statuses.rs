@@ -210,6 +210,7 @@ fn seed_fault_7_separators_are_said_and_texts_that_hold_them_arrive() {
     let mut stored: Vec<Option<String>> =
         cluster.query("SELECT dev, v FROM plant.m").into_iter().map(|row| row[0].clone()).collect();
     let mut expected: Vec<Option<String>> = texts.iter().map(|text| Some((*text).to_owned())).collect();
-    (stored.sort(), expected.sort());
+    stored.sort();
+    expected.sort();
     assert_eq!(stored, expected);
 }

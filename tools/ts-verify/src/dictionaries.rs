@@ -181,7 +181,8 @@ impl Combinations {
         if self.places.len() != places {
             self.places.clear();
             self.places.resize(places, NONE);
-            (self.hashes.clear(), self.numbers.clear());
+            self.hashes.clear();
+            self.numbers.clear();
         }
         self.rows.resize(rows, 0);
         for (keys, hashes) in &columns {

@@ -231,7 +231,7 @@ impl Shim {
                 // What was sent stays sent: the client sees rows and then the end of the connection.
                 return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "killed on purpose"));
             }
-            let row = match scan.next() {
+            let row = match scan.next_row() {
                 Ok(Some(_)) if withheld > 0 => {
                     withheld -= 1;
                     continue;

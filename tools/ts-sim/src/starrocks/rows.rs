@@ -138,7 +138,7 @@ pub struct Rows {
 
 impl Rows {
     /// Number of rows.
-    pub fn len(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.live
     }
 

@@ -45,7 +45,7 @@ impl Table {
 
     /// Number of rows.
     pub fn rows(&self) -> u64 {
-        self.partitions.iter().map(|p| p.rows.len()).sum()
+        self.partitions.iter().map(|p| p.rows.count()).sum()
     }
 }
 

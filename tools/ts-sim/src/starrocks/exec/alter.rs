@@ -73,6 +73,6 @@ pub fn run(session: &Session, name: &Qualified, rest: &str) -> Result<Answer, Re
 
 /// `VALUES LESS THAN` begins where the last partition ends.
 fn last_range(table: &Table) -> Option<Bound> {
-    let ranges = table.partitions.iter().filter(|p| matches!(&*p.bound, Bound::Range { .. }));
-    ranges.last().map(|p| Bound::clone(&p.bound))
+    let mut ranges = table.partitions.iter().rev().filter(|p| matches!(&*p.bound, Bound::Range { .. }));
+    ranges.next().map(|p| Bound::clone(&p.bound))
 }

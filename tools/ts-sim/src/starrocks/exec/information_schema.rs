@@ -271,7 +271,7 @@ fn partitions_meta(session: &Session) -> (Columns, Made) {
                 text("HDD"),
                 int(0),
                 text(size_text(partition.rows.bytes())),
-                int(partition.rows.len()),
+                int(partition.rows.count()),
                 int(0),
             ]);
         }

@@ -99,7 +99,7 @@ pub struct Scan {
 
 impl Scan {
     /// The next row that the filter lets pass: its chunk and its place there.
-    pub fn next(&mut self) -> Result<Option<(Arc<Chunk>, usize)>, String> {
+    pub fn next_row(&mut self) -> Result<Option<(Arc<Chunk>, usize)>, String> {
         while self.left > 0 {
             let Some(piece) = self.pieces.get(self.piece) else { return Ok(None) };
             if self.row >= piece.chunk.rows {
@@ -157,7 +157,7 @@ impl Source {
             Source::Made(rows) => rows.iter().try_for_each(|row| visit(row)),
             Source::Files(files) => files.each(&mut visit),
             Source::Scan(mut scan) => {
-                while let Some((chunk, row)) = scan.next()? {
+                while let Some((chunk, row)) = scan.next_row()? {
                     let mut values = Vec::with_capacity(scan.width());
                     for column in 0..scan.width() {
                         values.push(scan.value(&chunk, row, column)?);

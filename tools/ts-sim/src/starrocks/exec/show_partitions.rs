@@ -55,7 +55,7 @@ pub fn run(session: &Session, name: &Qualified) -> Result<(Columns, Made), Refus
             text("NULL"),
             text(size_text(partition.rows.bytes())),
             text("false"),
-            int(partition.rows.len()),
+            int(partition.rows.count()),
         ]
     });
     Ok((columns, rows.collect()))
@@ -67,7 +67,7 @@ pub fn tablets(session: &Session, name: &Qualified) -> Result<(Columns, Made), R
     let store = session.server.store();
     let table = store.table(&database, &name.name)?;
     let rows = table.partitions.iter().map(|p| {
-        vec![text(p.id.to_string()), text("10001"), text(p.version.to_string()), text(p.rows.len().to_string())]
+        vec![text(p.id.to_string()), text("10001"), text(p.version.to_string()), text(p.rows.count().to_string())]
     });
     Ok((texts(&["TabletId", "BackendId", "Version", "RowCount"]), rows.collect()))
 }

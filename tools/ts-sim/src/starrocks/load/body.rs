@@ -123,7 +123,7 @@ impl Writer {
         let valid = std::str::from_utf8(body).is_ok() && options.csv.row_delimiter.is_ascii();
         let expected = plan.fields.len();
         let mut cells: Vec<Option<&[u8]>> = Vec::with_capacity(expected);
-        while let Some(record) = reader.next() {
+        while let Some(record) = reader.next_record() {
             if record.len() != expected {
                 loader.reject(&csv::count_mismatch(expected, record.len(), &options.csv), record.raw);
                 continue;

@@ -95,7 +95,7 @@ impl<'a> Csv<'a> {
     }
 
     /// The next record that is not blank.
-    pub fn next(&mut self) -> Option<Record<'_>> {
+    pub fn next_record(&mut self) -> Option<Record<'_>> {
         loop {
             let (start, end) = self.record()?;
             // "always skip blank rows"
@@ -284,7 +284,7 @@ mod tests {
     fn rows(body: &str, options: &Options) -> Vec<Vec<String>> {
         let mut csv = Csv::new(body.as_bytes(), options, true);
         let mut rows = Vec::new();
-        while let Some(record) = csv.next() {
+        while let Some(record) = csv.next_record() {
             let text = |at| String::from_utf8_lossy(record.get(at).unwrap()).into_owned();
             rows.push((0..record.len()).map(text).collect());
         }
@@ -329,8 +329,8 @@ mod tests {
     fn an_unfinished_record_waits_for_the_rest() {
         for options in [comma(), Options { enclose: Some(b'"'), ..comma() }] {
             let mut csv = Csv::new(b"1,2\n3,", &options, false);
-            assert_eq!(csv.next().map(|record| record.len()), Some(2));
-            assert!(csv.next().is_none());
+            assert_eq!(csv.next_record().map(|record| record.len()), Some(2));
+            assert!(csv.next_record().is_none());
             assert_eq!(csv.consumed(), 4);
         }
     }

@@ -121,12 +121,10 @@ fn operator(name: &str, values: &[Value]) -> Option<Value> {
         "is null" => bool(Some(*a == Value::Null)),
         "<=>" => bool(Some(compare(a, b).map_or(a == b, Ordering::is_eq))),
         "in" => {
-            let found = values.get(1..).unwrap_or_default().iter().map(|v| compare(a, v).map(Ordering::is_eq));
-            bool(found.fold(Some(false), |so_far, one| match (so_far, one) {
-                (Some(true), _) | (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            }))
+            // True if any is equal, else unknown if any cannot be compared.
+            let listed = values.get(1..).unwrap_or_default();
+            let found: Vec<_> = listed.iter().map(|v| compare(a, v).map(Ordering::is_eq)).collect();
+            bool(if found.contains(&Some(true)) { Some(true) } else { (!found.contains(&None)).then_some(false) })
         }
         "like" => match (a, b) {
             (Value::Null, _) | (_, Value::Null) => Value::Null,

@@ -214,25 +214,20 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Statement, String> {
     cursor.expect(&["SHOW"])?;
     let mut full = false;
     let mut words = Vec::new();
-    loop {
-        match cursor.peek() {
-            Kind::Word(word) => {
-                let word = word.to_ascii_uppercase();
-                if matches!(word.as_str(), "FROM" | "IN" | "LIKE" | "WHERE" | "ORDER" | "LIMIT") {
-                    break;
-                }
-                // `SHOW CREATE TABLE t`: the target follows at once.
-                if words.first().is_some_and(|w| w == "CREATE") && words.len() > 1 && word != "VIEW" {
-                    break;
-                }
-                cursor.take();
-                match word.as_str() {
-                    "FULL" | "EXTENDED" => full = true,
-                    "SESSION" | "GLOBAL" => {}
-                    _ => words.push(word),
-                }
-            }
-            _ => break,
+    while let Kind::Word(word) = cursor.peek() {
+        let word = word.to_ascii_uppercase();
+        if matches!(word.as_str(), "FROM" | "IN" | "LIKE" | "WHERE" | "ORDER" | "LIMIT") {
+            break;
+        }
+        // `SHOW CREATE TABLE t`: the target follows at once.
+        if words.first().is_some_and(|w| w == "CREATE") && words.len() > 1 && word != "VIEW" {
+            break;
+        }
+        cursor.take();
+        match word.as_str() {
+            "FULL" | "EXTENDED" => full = true,
+            "SESSION" | "GLOBAL" => {}
+            _ => words.push(word),
         }
     }
     let mut target = None;
@@ -273,7 +268,8 @@ pub fn everything() -> Select {
 fn create_any(cursor: &mut Cursor<'_>) -> Result<Statement, String> {
     let start = cursor.here();
     cursor.expect(&["CREATE"])?;
-    if cursor.eat(&["OR", "REPLACE"]) || cursor.eat(&["EXTERNAL"]) || cursor.eat(&["TEMPORARY"]) {}
+    // What makes no difference here.
+    let _ = cursor.eat(&["OR", "REPLACE"]) || cursor.eat(&["EXTERNAL"]) || cursor.eat(&["TEMPORARY"]);
     if cursor.eat(&["DATABASE"]) || cursor.eat(&["SCHEMA"]) {
         let if_not_exists = cursor.eat(&["IF", "NOT", "EXISTS"]);
         let name = cursor.qualified()?.name;
