@@ -5,9 +5,9 @@
 use crate::compress::Compression;
 use crate::foreign::Foreign;
 use crate::header::Column;
+use crate::ipc_message::{self, Messages};
 use crate::options::WriteOptions;
 use crate::{RecordBatch, Schema, Writer};
-use arrow_buffer::Buffer;
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::{IpcWriteOptions, StreamEncoder, StreamWriter};
 use arrow_schema::ArrowError;
@@ -20,11 +20,19 @@ const TOGETHER: usize = 512;
 /// A writer of the Arrow stream format. Dropped without `finish` it writes no EOS.
 pub struct IpcWriter<W: Write> {
     out: W,
-    encoder: StreamEncoder,
-    /// Bytes of the schema, which was written at once and comes again with what is encoded first.
-    schema: usize,
+    encoder: Encoder,
     foreign: Foreign,
     finish: fn(W) -> Result<()>,
+}
+
+enum Encoder {
+    Plain(Messages),
+    /// For what is compressed, and for other types.
+    Library {
+        encoder: StreamEncoder,
+        /// Bytes of the schema, which was written at once and comes again with what is encoded first.
+        schema: usize,
+    },
 }
 
 impl<W: Write> IpcWriter<W> {
@@ -49,32 +57,54 @@ impl<W: Write> IpcWriter<W> {
         let head =
             StreamWriter::try_new_with_options(Vec::new(), &foreign.schema(), options.clone()).map_err(failed)?;
         out.write_all(head.get_ref()).map_err(cannot_write)?;
-        let schema = head.get_ref().len();
-        let encoder = StreamEncoder::try_new_with_options(&foreign.schema(), options).map_err(failed)?;
-        Ok(IpcWriter { out, encoder, schema, foreign, finish })
+        let plain = if compression.is_none() { Messages::of(&foreign.schema()) } else { None };
+        let encoder = match plain {
+            Some(messages) => Encoder::Plain(messages),
+            None => Encoder::Library {
+                encoder: StreamEncoder::try_new_with_options(&foreign.schema(), options).map_err(failed)?,
+                schema: head.get_ref().len(),
+            },
+        };
+        Ok(IpcWriter { out, encoder, foreign, finish })
     }
 }
 
 impl<W: Write + Send> Writer for IpcWriter<W> {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let batch = self.foreign.convert(batch)?;
-        let pieces = self.encoder.encode(&batch).map_err(failed)?;
-        write_all(&mut self.out, &pieces, std::mem::take(&mut self.schema)).map_err(cannot_write)
+        let out = &mut self.out;
+        match &mut self.encoder {
+            Encoder::Plain(messages) => messages.encode(&batch, |pieces| write_all(out, pieces, 0))?,
+            Encoder::Library { encoder, schema } => {
+                let pieces = encoder.encode(&batch).map_err(failed)?;
+                let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_slice()).collect();
+                write_all(out, &pieces, std::mem::take(schema))
+            }
+        }
+        .map_err(cannot_write)
     }
 
     fn finish(self: Box<Self>) -> Result<()> {
-        let IpcWriter { mut out, encoder, schema, finish, .. } = *self;
-        write_all(&mut out, &encoder.finish().map_err(failed)?, schema).map_err(cannot_write)?;
+        let IpcWriter { mut out, encoder, finish, .. } = *self;
+        match encoder {
+            Encoder::Plain(_) => out.write_all(&ipc_message::END),
+            Encoder::Library { encoder, schema } => {
+                let pieces = encoder.finish().map_err(failed)?;
+                let pieces: Vec<&[u8]> = pieces.iter().map(|piece| piece.as_slice()).collect();
+                write_all(&mut out, &pieces, schema)
+            }
+        }
+        .map_err(cannot_write)?;
         finish(out)
     }
 }
 
 /// Writes the pieces without their first `skip` bytes.
-fn write_all(out: &mut impl Write, pieces: &[Buffer], mut skip: usize) -> io::Result<()> {
+fn write_all(out: &mut impl Write, pieces: &[&[u8]], mut skip: usize) -> io::Result<()> {
     for some in pieces.chunks(TOGETHER) {
         let mut slices: Vec<IoSlice<'_>> = Vec::with_capacity(some.len());
         for piece in some {
-            let (skipped, rest) = piece.as_slice().split_at(skip.min(piece.len()));
+            let (skipped, rest) = piece.split_at(skip.min(piece.len()));
             skip -= skipped.len();
             if !rest.is_empty() {
                 slices.push(IoSlice::new(rest));

@@ -26,6 +26,7 @@ pub mod foreign;
 pub mod format;
 pub mod header;
 pub mod instant;
+mod ipc_message;
 mod ipc_read;
 mod ipc_write;
 mod json_cells;

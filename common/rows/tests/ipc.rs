@@ -3,9 +3,11 @@
 mod support;
 
 use arrow_array::cast::AsArray;
-use arrow_array::{Array, Int64Array, LargeStringArray, RecordBatch};
+use arrow_array::types::Int32Type;
+use arrow_array::{Array, DictionaryArray, Int32Array, Int64Array, LargeStringArray, RecordBatch, StringArray};
 use arrow_ipc::CompressionType;
 use arrow_ipc::writer::StreamWriter;
+use arrow_schema::{Field, Schema};
 use fault::Kind;
 use rows::Limits;
 use rows::compress::Compression;
@@ -13,12 +15,12 @@ use rows::format::{Format, ReadOptions, WriteOptions};
 use std::io::{IoSlice, Write};
 use std::sync::Arc;
 use support::*;
-use testkit::proptest::collection;
 use testkit::proptest::prelude::*;
 use testkit::proptest::sample::Index;
+use testkit::proptest::{self, collection};
 
 fn compressions() -> impl Strategy<Value = Option<Compression>> {
-    prop_oneof![Just(None), Just(Some(Compression::Lz4)), Just(Some(Compression::Zstd(1)))]
+    prop_oneof![2 => Just(None), 1 => Just(Some(Compression::Lz4)), 1 => Just(Some(Compression::Zstd(1)))]
 }
 
 fn file(batch: &RecordBatch, times: usize) -> Vec<u8> {
@@ -56,6 +58,20 @@ impl Write for Slow {
     }
 }
 
+/// Three cells, whose dictionary has one to four short texts, or NULL among them, and begins somewhere.
+fn dictionary() -> impl Strategy<Value = Arc<dyn Array>> {
+    let text = prop_oneof![9 => "[ab]{0,2}".prop_map(Some), 1 => Just(None)];
+    (collection::vec(text, 1..5), any::<Index>(), collection::vec(proptest::option::of(any::<Index>()), 3)).prop_map(
+        |(texts, start, cells)| {
+            let (length, start) = (texts.len(), start.index(texts.len()));
+            let values = StringArray::from(texts).slice(start, length - start);
+            let keys = cells.iter().map(|cell| cell.map(|cell| cell.index(values.len()) as i32));
+            let keys = Int32Array::from_iter(keys);
+            Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values)).unwrap()) as _
+        },
+    )
+}
+
 proptest! {
     #![proptest_config(config(200))]
 
@@ -82,6 +98,30 @@ proptest! {
         }
         writer.finish().unwrap();
         prop_assert!(kept.finished());
+        prop_assert_eq!(kept.bytes(), expected.into_inner().unwrap());
+    }
+
+    #[test]
+    fn dictionaries_go_out_when_the_library_says_so(batches in collection::vec((dictionary(), dictionary()), 1..6)) {
+        let batches: Vec<RecordBatch> = batches
+            .into_iter()
+            .map(|(one, other)| RecordBatch::try_from_iter([("a", one), ("b", other)]).unwrap())
+            .collect();
+        let schema = Schema::new(["a", "b"].map(|name| Field::new(name, batches[0].column(0).data_type().clone(), true)).to_vec());
+        let kept = Kept::default();
+        let mut writer =
+            rows::format::create(kept.clone(), Kept::finish, Arc::new(schema.clone()), to(Format::Arrow)).unwrap();
+        let mut expected = StreamWriter::try_new(Vec::new(), &schema).unwrap();
+        for batch in &batches {
+            let batch = batch.clone().with_schema(Arc::new(schema.clone())).unwrap();
+            // Twice: what was just written is not written again.
+            for _ in 0..2 {
+                writer.write(&batch).unwrap();
+                expected.write(&batch).unwrap();
+            }
+        }
+        writer.finish().unwrap();
+        expected.finish().unwrap();
         prop_assert_eq!(kept.bytes(), expected.into_inner().unwrap());
     }
 

@@ -21,7 +21,7 @@ use arrow_buffer::{BooleanBuffer, Buffer, MutableBuffer, NullBuffer, OffsetBuffe
 use arrow_data::ArrayData;
 use fault::{Error, Kind, Result};
 use rows::time::Unit;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 const HEADER: usize = 28;
 
@@ -290,7 +290,7 @@ pub(crate) fn not_utf8(column: &Column) -> Error {
 /// offsets are taken together, and texts compared with the one before.
 fn dictionary(column: &Column, offsets: &[[u8; 4]], data: &[u8]) -> Result<ArrayRef> {
     let rows = offsets.len();
-    let mut keys: Vec<i32> = Vec::with_capacity(rows);
+    let mut keys: Vec<i32> = Vec::new();
     let mut ends = vec![0];
     let mut values: Vec<u8> = Vec::new();
     let mut nulls = Nulls::new(rows);
@@ -322,7 +322,11 @@ fn dictionary(column: &Column, offsets: &[[u8; 4]], data: &[u8]) -> Result<Array
             key
         };
         (least, largest) = (least.min(key), largest.max(key));
-        keys.resize(keys.len() + run, key);
+        // The only run: its key is 0.
+        if run < rows {
+            keys.reserve(rest.len());
+            keys.resize(keys.len() + run, key);
+        }
         rest = rest.get(run..).unwrap_or_default();
     }
     if ends.len() == 1 && rows > 0 {
@@ -331,15 +335,23 @@ fn dictionary(column: &Column, offsets: &[[u8; 4]], data: &[u8]) -> Result<Array
     }
     let offsets = OffsetBuffer::new(ScalarBuffer::from(ends));
     let values = StringArray::try_new(offsets, Buffer::from_vec(values), None).map_err(|_| not_utf8(column))?;
-    let keys = PrimitiveArray::<Int32Type>::new(ScalarBuffer::from(keys), nulls.finish());
+    let keys = if keys.is_empty() { zeros(rows) } else { ScalarBuffer::from(keys) };
+    let keys = PrimitiveArray::<Int32Type>::new(keys, nulls.finish());
     if rows > 0 && (least < 0 || largest as usize >= values.len()) {
         return Err(Error::new(Kind::Bug, format!("keys up to {largest} of {} values", values.len())));
     }
-    // SAFETY: every key was put in by `resize`, and lies between `least` and `largest`, which were just compared with the
+    // SAFETY: every key is 0 or was put in by `resize`, and lies between `least` and `largest`, which were just compared with the
     // number of values. The safe constructor looks at each of them again: 9 of 22 instructions a cell.
     let array = unsafe { DictionaryArray::new_unchecked(keys, Arc::new(values)) };
     debug_assert_eq!(array.data_type(), &dictionary_type());
     Ok(Arc::new(array))
+}
+
+/// Keys of a column with one value, as most blocks of a sub-table are.
+fn zeros(rows: usize) -> ScalarBuffer<i32> {
+    const KEPT: usize = 8192;
+    static ZEROS: LazyLock<ScalarBuffer<i32>> = LazyLock::new(|| vec![0; KEPT].into());
+    if rows <= KEPT { ZEROS.slice(0, rows) } else { vec![0; rows].into() }
 }
 
 /// How many elements, from the first on, are equal to it: many at a time, as the sub-tables of a block have many rows.
