@@ -1,4 +1,4 @@
-//! A server that loses rows, breaks off, or changes what is being read; and what the seed of this tool did wrong.
+//! A server that loses rows, breaks off, or changes what is being read; and what other exporters do wrong.
 
 #[path = "support/directory.rs"]
 mod directory;

@@ -171,9 +171,9 @@ fn no_such_table_or_column_ends_with_6() {
     assert_eq!(outcome.number("retries"), 0, "{}", outcome.stderr);
 }
 
-/// The seed's third fault: what is taken off the queue before the work is lost when the worker dies.
+/// Elsewhere what is taken off the queue before the work is lost when the worker dies.
 #[test]
-fn seed_fault_3_a_killed_load_is_taken_up_and_nothing_is_lost() {
+fn a_killed_load_is_taken_up_and_nothing_is_lost() {
     let cluster = cluster(&["delay=400ms@2-3"]);
     let begin = || load(&cluster).args(["--batch-rows", "30", "--concurrency", "1"]).env("TS_SPLIT_ID", "part-1");
     begin().stdin(rows(0, 90)).terminate_after(std::time::Duration::from_millis(300)).run();
@@ -181,9 +181,9 @@ fn seed_fault_3_a_killed_load_is_taken_up_and_nothing_is_lost() {
     assert_eq!(held(&cluster), all(90));
 }
 
-/// The seed's fourth fault: labels of the moment, so that a retry loads a file twice.
+/// Elsewhere labels are those of the moment, so that a retry loads a file twice.
 #[test]
-fn seed_fault_4_a_retry_loads_nothing_twice() {
+fn a_retry_loads_nothing_twice() {
     let cluster = cluster(&["lost-reply@1", "status=500@3"]);
     for _ in 0..3 {
         load(&cluster).args(["--batch-rows", "30"]).env("TS_SPLIT_ID", "part-1").stdin(rows(0, 90)).run().code(0);
@@ -191,15 +191,15 @@ fn seed_fault_4_a_retry_loads_nothing_twice() {
     assert_eq!(held(&cluster), all(90));
 }
 
-/// The seed's fifth fault: a load that nobody can see yet is taken for one that failed.
+/// Elsewhere a load that nobody can see yet is taken for one that failed.
 #[test]
-fn seed_fault_5_a_load_that_still_runs_has_not_failed() {
+fn a_load_that_still_runs_has_not_failed() {
     once("late-commit=700ms@2", &[], 3, 1);
 }
 
-/// The seed's seventh fault: two sides that do not agree on what stands between cells.
+/// Elsewhere two sides do not agree on what stands between cells.
 #[test]
-fn seed_fault_7_separators_are_said_and_texts_that_hold_them_arrive() {
+fn separators_are_said_and_texts_that_hold_them_arrive() {
     let cluster = common::with(&[], &[], "ts DATETIME, dev VARCHAR(80), v BIGINT", "DUPLICATE KEY(ts, dev)");
     let texts = ["a|b#c", "tab\there", "\u{1}\u{2}", "\"quoted\"", "line\nfeed", "\\N", "\\", ""];
     let mut csv = "ts|time,dev|tag,v|long\n".to_owned();
