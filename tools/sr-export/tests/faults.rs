@@ -49,6 +49,22 @@ fn rows_that_are_lost_in_silence_are_missed() {
     assert!(!outcome.text().contains("#ts-end"));
 }
 
+/// `query_timeout`, too little memory: nothing has come, and the partition is asked for again.
+#[test]
+fn a_query_that_the_server_ends_is_asked_again() {
+    let cluster = cluster(&meters(), &["query-timeout@2"]);
+    let outcome = export(&cluster).args(["--table", "meters"]).run().code(0);
+    assert_eq!((outcome.number("rows"), outcome.number("retries")), (402, 1), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_login_that_is_refused_is_6() {
+    let cluster = testkit::Sim::starrocks(["--fault", "refuse-login"]);
+    let outcome = tool("sr-export").args(["--url", &cluster.database("plant"), "--list"]).run().code(6);
+    assert_eq!(outcome.number("retries"), 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("1045"), "{}", outcome.stderr);
+}
+
 /// A connection that breaks in the middle: the files have every row once.
 #[test]
 fn a_broken_connection_doubles_nothing() {
