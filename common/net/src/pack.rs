@@ -1,19 +1,19 @@
-//! Compression of bodies, on the thread that sends them: each has its own state, made once.
+//! Compression of bodies, on the thread that sends them: each has its own state, made once. By zlib-rs itself: through flate2
+//! it would be whatever zlib another crate of the workspace asks for, and a C one takes twice the time.
 
 use crate::Bytes;
-use flate2::{Compress, Compression, FlushCompress, Status};
+use zlib_rs::{Deflate, DeflateFlush, Status};
 
 /// gzip at one level; 0 is off.
-#[derive(Debug)]
 pub struct Packer {
     level: u32,
-    state: Option<Compress>,
+    state: Option<Deflate>,
     /// To be filled again.
     spare: Vec<u8>,
 }
 
-/// The largest window, as every reader of gzip has it.
-const WINDOW_BITS: u8 = 15;
+/// The largest window, as every reader of gzip has it, and 16 for gzip's header and trailer.
+const WINDOW_BITS: u8 = 15 + 16;
 
 impl Packer {
     pub fn new(level: u32) -> Packer {
@@ -42,18 +42,22 @@ impl Packer {
     }
 
     fn gzip(&mut self, body: &[u8]) -> Option<Vec<u8>> {
-        let level = Compression::new(self.level);
-        let state = self.state.get_or_insert_with(|| Compress::new_gzip(level, WINDOW_BITS));
+        let level = i32::try_from(self.level).ok()?;
+        let state = self.state.get_or_insert_with(|| Deflate::new(level, true, WINDOW_BITS));
         state.reset();
         // Line protocol comes down to less than a quarter, at level 1.
         let mut packed = std::mem::take(&mut self.spare);
         packed.clear();
-        packed.reserve(body.len() / 4 + 1024);
+        packed.resize(body.len() / 4 + 1024, 0);
         loop {
             let rest = body.get(usize::try_from(state.total_in()).ok()?..)?;
-            match state.compress_vec(rest, &mut packed, FlushCompress::Finish).ok()? {
-                Status::StreamEnd => return Some(packed),
-                Status::Ok | Status::BufError => packed.reserve(packed.capacity() / 2 + 1024),
+            let room = packed.get_mut(usize::try_from(state.total_out()).ok()?..)?;
+            match state.compress(rest, room, DeflateFlush::Finish).ok()? {
+                Status::StreamEnd => {
+                    packed.truncate(usize::try_from(state.total_out()).ok()?);
+                    return Some(packed);
+                }
+                Status::Ok | Status::BufError => packed.resize(packed.len() + packed.len() / 2 + 1024, 0),
             }
         }
     }
