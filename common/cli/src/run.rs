@@ -57,6 +57,11 @@ impl Stop {
         }
     }
 
+    /// What to say of a failure: the signal, if one has come, since a signal shows as a broken wait; else the failure itself.
+    pub fn rather_than(&self, failure: Error) -> Error {
+        self.check().err().unwrap_or(failure)
+    }
+
     /// Waits so long, or fails as [`Stop::check`] does once a signal has come (within 50 ms).
     pub fn sleep(&self, time: Duration) -> Result<()> {
         let start = Instant::now();
@@ -224,6 +229,28 @@ impl Run {
     /// The stop flag.
     pub fn stop(&self) -> Stop {
         self.inner.stop.clone()
+    }
+
+    /// Asks whether a signal has come: for libraries that take a closure (`net::Stop::new`).
+    pub fn stopped(&self) -> impl Fn() -> bool + Clone + Send + Sync + 'static {
+        let stop = self.stop();
+        move || stop.is_raised()
+    }
+
+    /// Takes the times of replies into the metrics: for libraries that take a closure (`net::Timing::new`).
+    pub fn replied(&self) -> impl Fn(Duration) + Clone + Send + Sync + 'static {
+        let latency = self.latency();
+        move |time| latency.add(time)
+    }
+
+    /// Takes repetitions: counts them (`retries`), and with `-v` says what went wrong and how long the wait is. For libraries
+    /// that take a closure.
+    pub fn repeated(&self) -> impl Fn(&Error, Duration) + Clone + Send + Sync + 'static {
+        let run = self.clone();
+        move |error, wait| {
+            run.counter("retries").add(1);
+            run.info(format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
+        }
     }
 
     /// Something the user should know; never more than a few lines per run (count the rest).

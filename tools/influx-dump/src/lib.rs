@@ -50,21 +50,18 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     run.limit(args.rate.rate_limit);
     // A bad path fails before the server is asked.
     let sink = Sink::open(&args, &plan, run)?;
-    let stop = run.stop();
-    let asked = net::Stop::new(move || stop.is_raised());
-    let latency = run.latency();
     let options = net::http::Options {
         connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        stop: asked,
+        stop: net::Stop::new(run.stopped()),
         gzip_replies: !plan.target.endpoint.is_loopback(),
-        timing: net::Timing::new(move |time| latency.add(time)),
+        timing: net::Timing::new(run.replied()),
         ..net::http::Options::new(Side::Source)
     };
     let client = Client::new(plan.target.clone(), options)?;
     // A signal shows as a broken wait; what it was is the run's to say.
-    dump(&args, &plan, &client, sink, run).map_err(|error| run.stop().check().err().unwrap_or(error))
+    dump(&args, &plan, &client, sink, run).map_err(|error| run.stop().rather_than(error))
 }
 
 fn dump(args: &Args, plan: &Plan, client: &Client, sink: Sink, run: &Run) -> Result<()> {
@@ -133,10 +130,9 @@ fn open(args: &Args, plan: &Plan, client: &Client, group: &[Measurement], run: &
 
 /// A question to the catalog, asked again while the server is busy.
 fn retried<T>(args: &Args, run: &Run, ask: impl FnMut() -> Result<T>) -> Result<T> {
-    let (stop, retries) = (run.stop(), run.counter("retries"));
     let heard = |error: &Error, _| {
-        retries.add(1);
+        run.counter("retries").add(1);
         run.info(error.to_string());
     };
-    net::retry::repeat(Policy::new(args.retry.retries), &|| stop.is_raised(), heard, ask)
+    net::retry::repeat(Policy::new(args.retry.retries), &run.stopped(), heard, ask)
 }

@@ -18,7 +18,7 @@ use influx::Client;
 use lines::Lines;
 use live::Live;
 use net::http::Options;
-use net::retry::{Outcome, Policy, Verdict};
+use net::retry::Policy;
 use net::{Side, tls::Tls};
 use pool::Pool;
 use rows::time::Unit;
@@ -116,12 +116,11 @@ fn open(args: &Args, plan: &Plan, unit: Unit, shared: &Arc<Shared>, run: &Run) -
     if args.dry_run {
         return Ok(None);
     }
-    let latency = run.latency();
     let options = Options {
         connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        timing: net::Timing::new(move |time| latency.add(time)),
+        timing: net::Timing::new(run.replied()),
         ..Options::new(Side::Target)
     };
     let client = Client::new(plan.target.clone(), options)?;
@@ -135,25 +134,11 @@ fn open(args: &Args, plan: &Plan, unit: Unit, shared: &Arc<Shared>, run: &Run) -
 
 /// `--create`, tried again while the server cannot be reached.
 fn create(client: &Client, policy: Policy, run: &Run) -> Result<()> {
-    let (stop, retries) = (run.stop(), run.counter("retries"));
-    let attempt = |_| match client.create() {
-        Ok(()) => Verdict::Done(()),
-        Err(error) if error.kind() == Kind::Target => Verdict::Retry { after: None, error },
-        Err(error) => Verdict::Fatal(error),
+    let heard = |error: &Error, _| {
+        run.counter("retries").add(1);
+        run.info(error.to_string());
     };
-    let outcome = net::retry::run(
-        policy,
-        &|| stop.is_raised(),
-        |error, _| {
-            retries.add(1);
-            run.info(error.to_string());
-        },
-        attempt,
-    )?;
-    match outcome {
-        Outcome::Done(()) => Ok(()),
-        Outcome::Split(error) | Outcome::Reject(error) => Err(error),
-    }
+    net::retry::repeat(policy, &run.stopped(), heard, || client.create())
 }
 
 struct Target {

@@ -77,7 +77,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         None => Some(Output::create(args.output.output.as_deref())?.counting(run.counter("bytes"))),
     };
     // A signal shows as a broken wait; what it was is the run's to say.
-    work(&args, output, &connector).map_err(|error| run.stop().check().err().unwrap_or(error))
+    work(&args, output, &connector).map_err(|error| run.stop().rather_than(error))
 }
 
 fn work(args: &Args, output: Option<Output>, connector: &Connector) -> Result<()> {

@@ -98,10 +98,7 @@ struct Watch<'a> {
 impl<'a> Watch<'a> {
     fn new(args: &Args, run: &'a Run) -> Result<Watch<'a>> {
         let tls = || Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() };
-        let stop = || {
-            let stop = run.stop();
-            Stop::new(move || stop.is_raised())
-        };
+        let stop = || Stop::new(run.stopped());
         let mut clusters = Vec::new();
         for (name, variable, side, url, file) in [
             ("source", "SOURCE", Side::Source, &args.source_url, &args.source_password_file),

@@ -82,22 +82,18 @@ pub fn table(args: &Args, target: &Target, schema: &Schema, run: &Run) -> Result
         stdout::write_all(format!("{statement};\n").as_bytes())?;
         return Ok(true);
     }
-    let stop = run.stop();
     let options = Options {
         connect_timeout: args.retry.timeout,
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        stop: net::Stop::new({
-            let stop = stop.clone();
-            move || stop.is_raised()
-        }),
+        stop: net::Stop::new(run.stopped()),
         ..Options::new(Side::Target)
     };
     let policy = Policy::new(args.retry.retries);
     let retrying = |error: &Error, wait| run.retrying(error, wait);
-    let made = repeat(policy, &|| stop.is_raised(), retrying, || {
+    let made = repeat(policy, &run.stopped(), retrying, || {
         Client::open(target, &options)?.execute(&statement, options.timeout).map(|_| ())
     });
-    made.map_err(|error| stop.check().err().unwrap_or(error))?;
+    made.map_err(|error| run.stop().rather_than(error))?;
     Ok(false)
 }

@@ -130,8 +130,7 @@ fn load(args: &Args, plan: &mut Plan, shared: &Arc<Shared>, run: &Run) -> Result
     let mut reader = Begun::new(rows::pipe::threaded(reader))?;
     // Who has nothing to load asks nobody.
     if !args.dry_run && !args.no_column_check && reader.first.is_some() {
-        let stop = run.stop();
-        let stop = net::Stop::new(move || stop.is_raised());
+        let stop = net::Stop::new(run.stopped());
         let arrow = args.load_format == LoadFormat::Arrow;
         check::columns(&plan.target, &plan.settings.database, args, &columns, stop, arrow)?;
     }
@@ -200,12 +199,11 @@ fn transaction(args: &Args, plan: &Plan, live: Live, shared: &Arc<Shared>, spare
 }
 
 fn connect(args: &Args, plan: &Plan, shared: &Arc<Shared>, run: &Run) -> Result<Live> {
-    let latency = run.latency();
     let options = Options {
         connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        timing: net::Timing::new(move |time| latency.add(time)),
+        timing: net::Timing::new(run.replied()),
         ..Options::new(Side::Target)
     };
     let loader = Loader::new(Hops::new(&plan.target, plan.route.clone(), options)?, plan.settings.clone());

@@ -36,12 +36,11 @@ impl Source {
     /// From the command line and the environment; the URL names the database.
     pub fn new(args: &Args, run: &Run) -> Result<Source> {
         let endpoint = args.source.endpoint()?;
-        let stop = run.stop();
         let options = Options {
             connect_timeout: args.retry.timeout,
             timeout: args.retry.timeout,
             tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-            stop: net::Stop::new(move || stop.is_raised()),
+            stop: net::Stop::new(run.stopped()),
             ..Options::new(Side::Source)
         };
         let config = Config::new(&endpoint.url, endpoint.password, endpoint.token, options)?;
@@ -56,7 +55,7 @@ impl Source {
         let run = &self.run;
         let answer = self.asker.ask(|error, wait| run.retrying(error, wait), question);
         // A signal shows as a broken wait; what it was is the run's to say.
-        answer.map_err(|error| run.stop().check().err().unwrap_or(error))
+        answer.map_err(|error| run.stop().rather_than(error))
     }
 
     /// Super tables and ordinary tables that the patterns name, in the order of their names.

@@ -72,7 +72,7 @@ impl Tdengine {
     fn ask<T>(&mut self, question: impl FnMut(&mut tdengine::Client) -> tdengine::Result<T>) -> Result<T> {
         let run = &self.run;
         let answer = self.asker.ask(|error, wait| run.retrying(error, wait), question);
-        answer.map_err(|error| run.stop().check().err().unwrap_or(error))
+        answer.map_err(|error| run.stop().rather_than(error))
     }
 
     fn table(&mut self, name: &str) -> Result<Option<TdTable>> {
@@ -154,10 +154,10 @@ impl Influx {
     }
 
     fn ask<T>(&self, question: impl Fn(&influx::Client) -> Result<T>) -> Result<T> {
-        let stop = self.run.stop();
-        let retrying = |error: &Error, wait| self.run.retrying(error, wait);
-        let answer = repeat(self.policy, &|| stop.is_raised(), retrying, || question(&self.client));
-        answer.map_err(|error| stop.check().err().unwrap_or(error))
+        let run = &self.run;
+        let retrying = |error: &Error, wait| run.retrying(error, wait);
+        let answer = repeat(self.policy, &run.stopped(), retrying, || question(&self.client));
+        answer.map_err(|error| run.stop().rather_than(error))
     }
 
     fn measurement(&mut self, name: &str) -> Result<Option<influx::catalog::Measurement>> {

@@ -147,12 +147,12 @@ fn open(args: &CountsArgs, text: Option<&str>, which: net::Side, options: &Optio
         false => ("TARGET", &args.target_password_file, &args.target_token_file),
     };
     let endpoint = cli::args::endpoint(side, text, password.as_ref(), token.as_ref())?;
-    let (stop, policy) = (run.stop(), Policy::new(args.retry.retries));
+    let policy = Policy::new(args.retry.retries);
     let settings = http::Options {
         connect_timeout: args.retry.timeout,
         timeout: args.retry.timeout,
         tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        stop: net::Stop::new(move || stop.is_raised()),
+        stop: net::Stop::new(run.stopped()),
         ..http::Options::new(which)
     };
     if endpoint.url.starts_with(tdengine::client::SYSTEM) {

@@ -105,17 +105,11 @@ pub fn run(
             range.until.map_or_else(String::new, |at| instant(at, Unit::S)),
             pause.as_secs_f64()
         ));
-        wait(pause, run)?;
+        run.stop().sleep(pause)?;
         pause = (pause * 2).min(LONGEST);
         list = both(&list, &read(range)?, &mut settled)?;
     }
     Ok((list, rechecks))
-}
-
-fn wait(time: Duration, run: &Run) -> Result<()> {
-    let stop = run.stop();
-    net::retry::sleep(time, &|| stop.is_raised());
-    stop.check()
 }
 
 /// The range that holds all buckets of the list, and how many there are.
