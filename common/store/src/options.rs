@@ -1,13 +1,14 @@
-//! What a tool says of how it wants to be served.
+//! What a tool says of how it wants to be served, by a store or by a queue.
 
 use fault::{Error, Result};
 use net::retry::Policy;
 use net::tls::Tls;
 use net::{Side, Stop, Timing};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Settings of a [`crate::Client`].
+/// Settings of a [`crate::Client`], and of a queue ([`crate::queue::open`]).
 #[derive(Clone)]
 pub struct Options {
     /// Whose failures these are (exit 4 or 5), and whose variables are read (`TS_SOURCE_AWS_…` or `TS_TARGET_AWS_…` before `AWS_…`).
@@ -47,6 +48,31 @@ impl Options {
             retried: Arc::new(|_, _| ()),
             moving: Arc::new(|_| Ok(())),
         }
+    }
+
+    /// A request is repeated so often, and waits so long for any sign of life.
+    pub fn patient(self, retries: u32, timeout: Duration) -> Options {
+        Options { policy: Policy::new(retries), timeout, ..self }
+    }
+
+    /// What is trusted: any certificate, or those in this file too.
+    pub fn trusting(self, insecure: bool, ca_file: Option<&PathBuf>) -> Options {
+        Options { tls: Tls { insecure, ca_file: ca_file.cloned() }, ..self }
+    }
+
+    /// The run that it is for: whether it has been stopped, and what hears of the time of every reply and of every repeat.
+    pub fn serving(
+        self,
+        stopped: impl Fn() -> bool + Send + Sync + 'static,
+        replied: impl Fn(Duration) + Send + Sync + 'static,
+        repeated: impl Fn(&Error, Duration) + Send + Sync + 'static,
+    ) -> Options {
+        Options { stop: Stop::new(stopped), timing: Timing::new(replied), retried: Arc::new(repeated), ..self }
+    }
+
+    /// Large objects go in pieces of so many bytes, so many of them at once.
+    pub fn in_parts(self, bytes: u64, at_once: u16) -> Options {
+        Options { part_bytes: usize::try_from(bytes).unwrap_or(usize::MAX), parts: usize::from(at_once), ..self }
     }
 }
 

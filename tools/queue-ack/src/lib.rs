@@ -7,12 +7,13 @@ pub use args::Args;
 
 use cli::{Run, Tool};
 use fault::{Error, Kind, Result};
-use net::{Stop, tls::Tls};
+use net::Side;
 use parts::Parts;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
-use store::queue::{self, Held, Queue, Retried};
+use store::Options;
+use store::queue::{self, Held, Queue};
 
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
@@ -47,17 +48,10 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let url = args.url.as_deref().filter(|url| !url.is_empty());
     let url = url.ok_or_else(|| Error::usage("no queue: give --url or set TS_QUEUE_URL"))?;
     let input = cli::input::open(&args.input, run)?;
-    let (stop, log, retries) = (run.stop(), run.clone(), run.counter("retries"));
-    let options = queue::Options {
-        timeout: args.retry.timeout,
-        retries: args.retry.retries,
-        tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        stop: Stop::new(move || stop.is_raised()),
-        retried: Retried::new(move |error, wait: Duration| {
-            retries.add(1);
-            log.info(format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
-        }),
-    };
+    let options = Options::new(Side::Source)
+        .patient(args.retry.retries, args.retry.timeout)
+        .trusting(args.tls.tls_insecure, args.tls.tls_ca_file.as_ref())
+        .serving(run.stopped(), run.replied(), run.repeated());
     let queue = queue::open(url, options)?;
     let (lines, received) = sync_channel(BATCH);
     let (reader, name) = (input.reader, input.name.clone());

@@ -16,9 +16,8 @@ pub use args::Args;
 
 use cli::{Run, Tool};
 use fault::Result;
-use net::{Stop, tls::Tls};
-use std::time::Duration;
-use store::queue::{self, Queue, Retried};
+use net::Side;
+use store::{Options, queue};
 
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
@@ -61,8 +60,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         return guard::run(&args.command);
     }
     args.check()?;
-    let queue = open(args.url()?, &args, run)?;
-    let dead = args.dead_letter.as_deref().map(|url| open(url, &args, run)).transpose()?;
+    let open = |url| queue::open(url, options(&args, run));
+    let queue = open(args.url()?)?;
+    let dead = args.dead_letter.as_deref().map(open).transpose()?;
     if args.command.is_empty() {
         print::run(&args, run, queue.as_ref(), dead.as_deref())
     } else {
@@ -70,19 +70,10 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     }
 }
 
-fn open(url: &str, args: &Args, run: &Run) -> Result<Box<dyn Queue>> {
-    let (stop, log, retries) = (run.stop(), run.clone(), run.counter("retries"));
-    queue::open(
-        url,
-        queue::Options {
-            timeout: args.retry.timeout,
-            retries: args.retry.retries,
-            tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-            stop: Stop::new(move || stop.is_raised()),
-            retried: Retried::new(move |error, wait: Duration| {
-                retries.add(1);
-                log.info(format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
-            }),
-        },
-    )
+/// How queues, and the store of the manifest, are spoken to.
+fn options(args: &Args, run: &Run) -> Options {
+    Options::new(Side::Source)
+        .patient(args.retry.retries, args.retry.timeout)
+        .trusting(args.tls.tls_insecure, args.tls.tls_ca_file.as_ref())
+        .serving(run.stopped(), run.replied(), run.repeated())
 }

@@ -4,9 +4,8 @@ use crate::Args;
 use crate::work::{Bench, lock};
 use cli::Run;
 use fault::Result;
-use net::{Side, Stop, retry::Policy, tls::Tls};
 use std::time::{Duration, Instant};
-use store::{Client, Location, Options};
+use store::{Client, Location};
 
 /// Between two looks for a manifest that is not there yet.
 const LOOK: Duration = Duration::from_secs(3);
@@ -22,16 +21,7 @@ pub struct Manifest {
 impl Manifest {
     pub fn new(url: &str, args: &Args, run: &Run) -> Result<Manifest> {
         let at = Location::parse(url)?;
-        let (stop, retries) = (run.stop(), run.counter("retries"));
-        let options = Options {
-            policy: Policy::new(args.retry.retries),
-            timeout: args.retry.timeout,
-            tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-            stop: Stop::new(move || stop.is_raised()),
-            retried: std::sync::Arc::new(move |_, _| retries.add(1)),
-            ..Options::new(Side::Source)
-        };
-        Ok(Manifest { client: Client::open(&at, options)?, at, next: Instant::now(), left: None })
+        Ok(Manifest { client: Client::open(&at, crate::options(args, run))?, at, next: Instant::now(), left: None })
     }
 
     /// Is everything that it lists done, or a dead letter?

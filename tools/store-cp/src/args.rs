@@ -67,30 +67,21 @@ impl Args {
 
     /// How one side is spoken to. What is written counts, and is limited.
     pub fn options(&self, side: Side, run: &Run) -> Options {
-        let (stop, latency, retries, told, limited) =
-            (run.stop(), run.latency(), run.counter("retries"), run.clone(), run.clone());
-        let writes = side == Side::Target;
-        Options {
-            policy: net::retry::Policy::new(self.retry.retries),
-            timeout: self.retry.timeout,
-            tls: net::tls::Tls { insecure: self.tls.tls_insecure, ca_file: self.tls.tls_ca_file.clone() },
-            stop: net::Stop::new(move || stop.is_raised()),
-            timing: net::Timing::new(move |time| latency.add(time)),
-            part_bytes: usize::try_from(self.transfer.part_size).unwrap_or(usize::MAX),
-            // Of a folder, several objects at once, each with one part on its way.
-            parts: if self.recursive { 1 } else { usize::from(self.transfer.concurrency) },
-            retried: Arc::new(move |error, wait| {
-                retries.add(1);
-                told.info(format!("{error}; again in {:.1} s", wait.as_secs_f64()));
-            }),
-            moving: Arc::new(move |bytes| {
-                if writes {
-                    limited.take(0, bytes)?;
-                    limited.counter("bytes").add(bytes);
-                }
-                Ok(())
-            }),
-            ..Options::new(side)
-        }
+        // Of a folder, several objects at once, each with one part on its way.
+        let parts = if self.recursive { 1 } else { self.transfer.concurrency };
+        let options = Options::new(side)
+            .patient(self.retry.retries, self.retry.timeout)
+            .trusting(self.tls.tls_insecure, self.tls.tls_ca_file.as_ref())
+            .serving(run.stopped(), run.replied(), run.repeated())
+            .in_parts(self.transfer.part_size, parts);
+        let (run, writes) = (run.clone(), side == Side::Target);
+        let moving = move |bytes| {
+            if writes {
+                run.take(0, bytes)?;
+                run.counter("bytes").add(bytes);
+            }
+            Ok(())
+        };
+        Options { moving: Arc::new(moving), ..options }
     }
 }

@@ -5,7 +5,6 @@ use cli::Run;
 use cli::args::{RetryArgs, TlsArgs};
 use fault::{Error, Result};
 use net::Side;
-use std::sync::Arc;
 use store::{Location, Options};
 
 /// What is in an object store.
@@ -54,18 +53,9 @@ impl Args {
 
     /// How the store is spoken to.
     pub fn options(&self, run: &Run) -> Options {
-        let (stop, latency, retries, told) = (run.stop(), run.latency(), run.counter("retries"), run.clone());
-        Options {
-            policy: net::retry::Policy::new(self.retry.retries),
-            timeout: self.retry.timeout,
-            tls: net::tls::Tls { insecure: self.tls.tls_insecure, ca_file: self.tls.tls_ca_file.clone() },
-            stop: net::Stop::new(move || stop.is_raised()),
-            timing: net::Timing::new(move |time| latency.add(time)),
-            retried: Arc::new(move |error, wait| {
-                retries.add(1);
-                told.info(format!("{error}; again in {:.1} s", wait.as_secs_f64()));
-            }),
-            ..Options::new(Side::Source)
-        }
+        Options::new(Side::Source)
+            .patient(self.retry.retries, self.retry.timeout)
+            .trusting(self.tls.tls_insecure, self.tls.tls_ca_file.as_ref())
+            .serving(run.stopped(), run.replied(), run.repeated())
     }
 }

@@ -94,39 +94,18 @@ impl Args {
 
     /// How the store is spoken to.
     pub fn options(&self, run: &Run) -> Options {
-        let (stop, latency, retries, told, limited) =
-            (run.stop(), run.latency(), run.counter("retries"), run.clone(), run.clone());
-        Options {
-            policy: net::retry::Policy::new(self.retry.retries),
-            timeout: self.retry.timeout,
-            tls: net::tls::Tls { insecure: self.tls.tls_insecure, ca_file: self.tls.tls_ca_file.clone() },
-            stop: net::Stop::new(move || stop.is_raised()),
-            timing: net::Timing::new(move |time| latency.add(time)),
-            part_bytes: usize::try_from(self.transfer.part_size).unwrap_or(usize::MAX),
-            parts: usize::from(self.transfer.concurrency),
-            retried: Arc::new(move |error, wait| {
-                retries.add(1);
-                told.info(format!("{error}; again in {:.1} s", wait.as_secs_f64()));
-            }),
-            moving: Arc::new(move |bytes| {
-                limited.take(0, bytes)?;
-                limited.counter("bytes").add(bytes);
-                Ok(())
-            }),
-            ..Options::new(Side::Target)
-        }
-    }
-}
-
-/// How the queue of `--notify` is spoken to: as the store.
-pub fn queue_options(options: &Options) -> store::queue::Options {
-    let retried = Arc::clone(&options.retried);
-    store::queue::Options {
-        timeout: options.timeout,
-        retries: options.policy.retries,
-        tls: options.tls.clone(),
-        stop: options.stop.clone(),
-        retried: store::queue::Retried::new(move |error, wait| retried(error, wait)),
+        let options = Options::new(Side::Target)
+            .patient(self.retry.retries, self.retry.timeout)
+            .trusting(self.tls.tls_insecure, self.tls.tls_ca_file.as_ref())
+            .serving(run.stopped(), run.replied(), run.repeated())
+            .in_parts(self.transfer.part_size, self.transfer.concurrency);
+        let run = run.clone();
+        let moving = move |bytes| {
+            run.take(0, bytes)?;
+            run.counter("bytes").add(bytes);
+            Ok(())
+        };
+        Options { moving: Arc::new(moving), ..options }
     }
 }
 

@@ -46,7 +46,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
     let objects = run.counter("objects");
     let resumed = run.counter("parts_resumed");
     let options = args.options(run);
-    let queue = args.notify.as_deref().map(|url| queue::open(url, args::queue_options(&options))).transpose()?;
+    let queue = args.notify.as_deref().map(|url| queue::open(url, options.clone())).transpose()?;
     let client = Client::open(&plan.at, options)?;
     let mut receipts = receipt::read(&args.receipts, run)?;
     let outcome = (|| {

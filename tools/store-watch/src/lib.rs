@@ -8,12 +8,11 @@ pub use args::Args;
 use cli::output::Output;
 use cli::{Run, Tool};
 use fault::{Error, Result};
-use net::{Side, Stop, retry::Policy, tls::Tls};
+use net::Side;
 use seen::Seen;
 use std::io::Write;
-use std::sync::Arc;
 use std::time::SystemTime;
-use store::queue::{self, Event, Queue, Retried, event};
+use store::queue::{self, Event, Queue, event};
 use store::{Client, Location, Object, Options};
 
 /// What the tool says of itself.
@@ -41,43 +40,17 @@ as in queue-recv. Files that are written in place need --settle.",
 /// Watches.
 pub fn run(args: Args, run: &Run) -> Result<()> {
     let at = Location::parse(&args.url)?.folder();
-    let stop = || {
-        let stop = run.stop();
-        Stop::new(move || stop.is_raised())
-    };
-    let tls = Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() };
-    let (log, retries) = (run.clone(), run.counter("retries"));
-    let retried = move |error: &Error, wait: std::time::Duration| {
-        retries.add(1);
-        log.info(format!("{error}; trying again in {:.1} s", wait.as_secs_f64()));
-    };
-    let queue = match &args.notify {
-        None => None,
-        Some(url) => Some(queue::open(
-            url,
-            queue::Options {
-                timeout: args.retry.timeout,
-                retries: args.retry.retries,
-                tls: tls.clone(),
-                stop: stop(),
-                retried: Retried::new(retried.clone()),
-            },
-        )?),
-    };
-    let options = Options {
-        policy: Policy::new(args.retry.retries),
-        timeout: args.retry.timeout,
-        tls,
-        stop: stop(),
-        retried: Arc::new(retried),
-        ..Options::new(Side::Source)
-    };
+    let options = Options::new(Side::Source)
+        .patient(args.retry.retries, args.retry.timeout)
+        .trusting(args.tls.tls_insecure, args.tls.tls_ca_file.as_ref())
+        .serving(run.stopped(), run.replied(), run.repeated());
+    let queue = args.notify.as_deref().map(|url| queue::open(url, options.clone())).transpose()?;
     let client = Client::open(&at, options)?;
     let mut out = Output::create(None)?.counting(run.counter("bytes"));
     let mut seen = Seen::open(args.state.as_deref())?;
     loop {
         look(&args, run, &client, &at, &mut seen, queue.as_deref(), &mut out)
-            .map_err(|error| run.stop().check().err().unwrap_or(error))?;
+            .map_err(|error| run.stop().rather_than(error))?;
         run.counter("looks").add(1);
         if args.once {
             return out.finish();

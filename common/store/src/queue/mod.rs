@@ -12,8 +12,8 @@ mod sqs_reply;
 pub use event::{Decoded, Event};
 pub use folder::Folder;
 
+use crate::Options;
 use fault::{Error, Result};
-use net::{Stop, tls::Tls};
 use std::time::Duration;
 
 /// A message that was received and is hidden from others.
@@ -71,58 +71,8 @@ pub trait Queue: Send + Sync {
     fn bury(&self, message: &Message, reason: &str) -> Result<bool>;
 }
 
-/// How to talk to a queue.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Longest wait for any reply.
-    pub timeout: Duration,
-    /// Attempts after the first.
-    pub retries: u32,
-    pub tls: Tls,
-    /// Raised: waiting for messages ends.
-    pub stop: Stop,
-    /// Hears of every attempt that is repeated: why, and after which wait.
-    pub retried: Retried,
-}
-
-/// Told of every repeated request.
-#[derive(Clone, Default)]
-pub struct Retried(Option<std::sync::Arc<dyn Fn(&Error, Duration) + Send + Sync>>);
-
-impl Retried {
-    /// Tells `hear`.
-    pub fn new(hear: impl Fn(&Error, Duration) + Send + Sync + 'static) -> Retried {
-        Retried(Some(std::sync::Arc::new(hear)))
-    }
-
-    fn tell(&self, error: &Error, wait: Duration) {
-        if let Some(hear) = &self.0 {
-            hear(error, wait);
-        }
-    }
-}
-
-impl std::fmt::Debug for Retried {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Retried({})", self.0.is_some())
-    }
-}
-
-impl Default for Options {
-    /// 30 s, 8 retries.
-    fn default() -> Options {
-        Options {
-            timeout: Duration::from_secs(30),
-            retries: 8,
-            tls: Tls::default(),
-            stop: Stop::default(),
-            retried: Retried::default(),
-        }
-    }
-}
-
 /// Opens `sqs+https://host/account/queue` (`sqs+http://` for a simulator) or `dir:///absolute/folder`, which is made if it is
-/// not there. Exit 2 for another URL.
+/// not there. The options' side does not matter: what a queue fails at is exit 4. Exit 2 for another URL.
 pub fn open(url: &str, options: Options) -> Result<Box<dyn Queue>> {
     if let Some(path) = url.strip_prefix("dir://") {
         if !path.starts_with('/') {

@@ -5,8 +5,8 @@
 //! The region is AWS_REGION, AWS_DEFAULT_REGION, else the host's (`sqs.eu-west-1.amazonaws.com`). Source: "dossier iotdb-pulsar-orchestration E.3".
 
 use super::sqs_reply::{self, Deleted, Received};
-use super::{Ask, Held, Message, Options, Queue};
-use crate::{Scheme, Settings};
+use super::{Ask, Held, Message, Queue};
+use crate::{Options, Scheme, Settings};
 use fault::{Error, Kind, Result, Secret};
 use net::http::{Client, Request};
 use net::retry::{self, Outcome, Policy, Verdict};
@@ -65,7 +65,7 @@ impl Sqs {
             .or_else(|| of_host(&endpoint.host))
             .unwrap_or_else(|| "us-east-1".to_owned());
         // Of no bucket: what is wanted is who signs, renewed where a role's key runs out.
-        let signing = crate::Options { tls: options.tls.clone(), ..crate::Options::new(Side::Source) };
+        let signing = Options { tls: options.tls.clone(), ..Options::new(Side::Source) };
         let credentials = Settings::from_env(Scheme::S3, Side::Source)?.open("none", &signing)?.credentials().clone();
         let client = |stop: Stop, timeout: Duration| {
             Client::new(
@@ -101,14 +101,14 @@ impl Sqs {
 
     /// One call, repeated while that may help.
     fn call(&self, name: &str, body: &Value, client: &Client) -> Result<Value> {
-        self.attempts(name, body, client, self.options.retries)
+        self.attempts(name, body, client, self.options.policy.retries)
     }
 
     fn attempts(&self, name: &str, body: &Value, client: &Client, retries: u32) -> Result<Value> {
         let policy = Policy { longest: Duration::from_secs(10), ..Policy::new(retries) };
         let stop = || self.options.stop.is_raised();
         let text = body.to_string();
-        let tell = |error: &Error, wait: Duration| self.options.retried.tell(error, wait);
+        let tell = |error: &Error, wait| (self.options.retried)(error, wait);
         match retry::run(policy, &stop, tell, |_| self.once(name, &text, client))? {
             Outcome::Done(value) => Ok(value),
             Outcome::Split(error) | Outcome::Reject(error) => Err(error),
@@ -265,7 +265,7 @@ impl Queue for Sqs {
                 .map(|(n, receipt)| json!({"Id": n.to_string(), "ReceiptHandle": receipt}))
                 .collect();
             let body = json!({"QueueUrl": self.url, "Entries": entries});
-            let reply = self.last_or("DeleteMessageBatch", &body, self.options.retries)?;
+            let reply = self.last_or("DeleteMessageBatch", &body, self.options.policy.retries)?;
             held.extend(sqs_reply::parse::<Deleted>(reply)?.held(chunk.len())?);
         }
         Ok(held)
