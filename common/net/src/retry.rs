@@ -106,6 +106,25 @@ impl Backoff {
         })
     }
 
+    /// Waits before another attempt, or fails with `error`: no retries are left, or `stop` has been raised. `before_wait`
+    /// hears of the wait.
+    pub fn again(
+        &mut self,
+        error: Error,
+        asked: Option<Duration>,
+        stop: &dyn Fn() -> bool,
+        before_wait: impl FnOnce(&Error, Duration),
+    ) -> Result<()> {
+        let Some(wait) = self.next_wait(asked) else {
+            return Err(match self.policy.retries {
+                0 => error,
+                retries => error.context(format!("gave up after {retries} retries")),
+            });
+        };
+        before_wait(&error, wait);
+        if sleep(wait, stop) { Ok(()) } else { Err(error) }
+    }
+
     /// After progress: the next failure counts as the first.
     pub fn reset(&mut self) {
         self.used = 0;
@@ -127,16 +146,7 @@ pub fn run<T>(
             Verdict::Split(error) => return Ok(Outcome::Split(error)),
             Verdict::Reject(error) => return Ok(Outcome::Reject(error)),
             Verdict::Fatal(error) => return Err(error),
-            Verdict::Retry { after, error } => match backoff.next_wait(after) {
-                None if policy.retries == 0 => return Err(error),
-                None => return Err(error.context(format!("gave up after {} retries", policy.retries))),
-                Some(wait) => {
-                    before_wait(&error, wait);
-                    if !sleep(wait, stop) {
-                        return Err(error);
-                    }
-                }
-            },
+            Verdict::Retry { after, error } => backoff.again(error, after, stop, &mut before_wait)?,
         }
     }
 }

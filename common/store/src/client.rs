@@ -124,13 +124,8 @@ impl Client {
                 each(object(&meta, &Attributes::new()))?;
             };
             // From where it was cut.
-            let Some(wait) = backoff.next_wait(after) else {
-                return Err(error.context(format!("gave up after {} retries", self.options.policy.retries)));
-            };
-            (self.options.retried)(&error, wait);
-            if !retry::sleep(wait, &|| self.options.stop.is_raised()) {
-                return Err(error);
-            }
+            let stop = || self.options.stop.is_raised();
+            backoff.again(error, after, &stop, |error, wait| (self.options.retried)(error, wait))?;
         }
     }
 

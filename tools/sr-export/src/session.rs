@@ -35,13 +35,13 @@ impl Connector {
         }
         target.database()?;
         let abandoned = Arc::new(AtomicBool::new(false));
-        let (stop, given_up) = (run.stop(), abandoned.clone());
+        let (stopped, given_up) = (run.stopped(), abandoned.clone());
         let options = Options {
             connect_timeout: args.retry.timeout.min(Duration::from_secs(30)),
             timeout: args.retry.timeout,
             query_timeout: args.query_timeout,
             tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-            stop: net::Stop::new(move || stop.is_raised() || given_up.load(Ordering::Relaxed)),
+            stop: net::Stop::new(move || stopped() || given_up.load(Ordering::Relaxed)),
             ..Options::new(Side::Source)
         };
         Ok(Connector { target, options, policy: Policy::new(args.retry.retries), run: run.clone(), abandoned })
@@ -107,23 +107,13 @@ pub struct Patience {
 impl Patience {
     /// Waits before another attempt, or says why there shall be none: only what the source failed at is tried again.
     pub fn again(&mut self, error: Error) -> Result<()> {
-        let Connector { run, options, policy, .. } = &self.connector;
+        let Connector { run, options, .. } = &self.connector;
         run.stop().check()?;
         if error.kind() != Side::Source.kind() {
             return Err(error);
         }
-        let Some(wait) = self.backoff.next_wait(None) else {
-            return Err(match policy.retries {
-                0 => error,
-                retries => error.context(format!("gave up after {retries} retries")),
-            });
-        };
-        run.counter("retries").add(1);
-        run.warn(format!("{error}: trying again in {:.1} s", wait.as_secs_f64()));
-        if !net::retry::sleep(wait, &|| options.stop.is_raised()) {
-            run.stop().check()?;
-            return Err(error);
-        }
-        Ok(())
+        let stop = || options.stop.is_raised();
+        let waited = self.backoff.again(error, None, &stop, |error, wait| run.retrying(error, wait));
+        waited.map_err(|error| run.stop().rather_than(error))
     }
 }

@@ -26,14 +26,14 @@ impl Connector {
     pub fn new(args: &Args, run: &Run) -> Result<Connector> {
         let endpoint = args.source.endpoint()?;
         let abandoned = Arc::new(AtomicBool::new(false));
-        let (stop, given_up, latency) = (run.stop(), abandoned.clone(), run.latency());
+        let (stopped, given_up) = (run.stopped(), abandoned.clone());
         let options = Options {
             connect_timeout: args.connect_timeout.unwrap_or(args.retry.timeout),
             timeout: args.retry.timeout,
             tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-            stop: net::Stop::new(move || stop.is_raised() || given_up.load(Ordering::Relaxed)),
+            stop: net::Stop::new(move || stopped() || given_up.load(Ordering::Relaxed)),
             gzip_replies: args.compress,
-            timing: net::Timing::new(move |time| latency.add(time)),
+            timing: net::Timing::new(run.replied()),
             ..Options::new(Side::Source)
         };
         let mut config = Config::new(&endpoint.url, endpoint.password, endpoint.token, options)?;
@@ -59,9 +59,9 @@ impl Connector {
     /// The same, not abandoned.
     pub fn renewed(&self) -> Connector {
         let abandoned = Arc::new(AtomicBool::new(false));
-        let (stop, given_up) = (self.run.stop(), abandoned.clone());
+        let (stopped, given_up) = (self.run.stopped(), abandoned.clone());
         let mut config = self.config.clone();
-        config.options.stop = net::Stop::new(move || stop.is_raised() || given_up.load(Ordering::Relaxed));
+        config.options.stop = net::Stop::new(move || stopped() || given_up.load(Ordering::Relaxed));
         Connector { config, policy: self.policy, run: self.run.clone(), abandoned }
     }
 
@@ -124,24 +124,13 @@ impl Patience {
 
     /// Waits before another attempt, or says why there shall be none.
     pub fn again(&mut self, failure: Failure) -> Result<()> {
-        let Connector { run, config, policy, .. } = &self.connector;
+        let Connector { run, config, .. } = &self.connector;
         run.stop().check()?;
         if !failure.again(self.backoff.used()) {
             return Err(failure.error);
         }
-        let Some(wait) = self.backoff.next_wait(failure.after) else {
-            return Err(match policy.retries {
-                0 => failure.error,
-                retries => failure.error.context(format!("gave up after {retries} retries")),
-            });
-        };
-        run.counter("retries").add(1);
-        run.warn(format!("{}: trying again in {:.1} s", failure.error, wait.as_secs_f64()));
-        let stop = config.options.stop.clone();
-        if !net::retry::sleep(wait, &|| stop.is_raised()) {
-            run.stop().check()?;
-            return Err(failure.error);
-        }
-        Ok(())
+        let stop = || config.options.stop.is_raised();
+        let waited = self.backoff.again(failure.error, failure.after, &stop, |error, wait| run.retrying(error, wait));
+        waited.map_err(|error| run.stop().rather_than(error))
     }
 }
