@@ -2,8 +2,9 @@
 # memory.sh [--rows SMALL LARGE] [--within MIB] [--text MIB] [--save]: peak resident memory of every path on two sizes of the data set `sensors`, and of
 # the Parquet paths on a table of 60 columns with NULLs.
 #
-# Text paths: at most 32 MiB (--text), and the two sizes within 2 MiB (--within) of each other. Parquet paths: at most 64 MiB on
-# `sensors`, 128 MiB on 60 columns. Else it ends with 1. With --save the figures go to scripts/bench/runs/.
+# Text paths: at most 32 MiB (--text), and the two sizes within 2 MiB (--within) of each other. Parquet paths, and loads into
+# StarRocks: at most 64 MiB on `sensors`; Parquet of 60 columns: 128 MiB. Else it ends with 1. With --save the figures go to
+# scripts/bench/runs/.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
@@ -26,7 +27,7 @@ fi
 
 begin_scratch
 declare -A peaks
-text=() parquet=() wide=()
+text=() parquet=() loads=() wide=()
 
 # peak KIND NAME SIZE COMMAND…: runs it, notes its peak in MiB; KIND is the list of paths that it belongs to
 peak() {
@@ -59,6 +60,31 @@ over_network() {
   ended
 }
 
+# load NAME ROWS OPTION…: sr-stream-load into a simulated StarRocks of its own; sets $to
+load() {
+  simulate starrocks starrocks --server-version 4.2.0 --sql "$scratch/demo.sql"
+  to=${url/\?//demo?}
+  peak loads "$1" "$2" sr-stream-load --quiet --create --model duplicate --table sensors --url "$to" "${@:3}"
+}
+
+# over_starrocks ROWS: sr-stream-load, and sr-export of what it has loaded
+over_starrocks() {
+  local to
+  unset TS_SOURCE_PASSWORD TS_TARGET_TOKEN # over_network's
+  echo 'CREATE DATABASE demo' >"$scratch/demo.sql"
+  load sr-stream-load-arrow "$1" "$scratch/data.arrow"
+  ended
+  load sr-stream-load-as-arrow "$1" --load-format arrow "$scratch/data.arrow"
+  ended
+  load sr-stream-load-csv "$1" "$scratch/data.csv"
+  peak text sr-export-csv "$1" sr-export --quiet --url "$to" --table sensors
+  peak text sr-export-arrow "$1" sr-export --quiet --url "$to" --table sensors -t arrow
+  peak parquet sr-export-parquet "$1" sr-export --quiet --url "$to" --table sensors -t parquet
+  [ ! -r "/proc/${pids[-1]}/status" ] \
+    || awk -v rows="$1" '$1 == "VmHWM:" { printf "%-24s %10s rows  %6.1f MiB (not judged)\n", "ts-sim starrocks", rows, $2 / 1024 }' "/proc/${pids[-1]}/status"
+  ended
+}
+
 # ended: the simulator that was started last
 ended() {
   kill "${pids[-1]}" 2>/dev/null || true
@@ -73,12 +99,12 @@ for rows in "$small" "$large"; do
   peak text csv-arrow "$rows" ts-convert --quiet -t arrow "$scratch/data.csv"
   peak parquet csv-parquet "$rows" ts-convert --quiet "$scratch/data.csv" -o "$scratch/data.parquet"
   lp-encode --quiet --measurement sensors "$scratch/data.csv" -o "$scratch/data.lp" 2>/dev/null
-  rm "$scratch/data.csv"
   peak parquet lp-encode-parquet "$rows" lp-encode --quiet --measurement sensors "$scratch/data.parquet"
   peak parquet digest-parquet "$rows" ts-verify digest --quiet --measurement sensors "$scratch/data.parquet" -o /dev/null
   ts-convert --quiet "$scratch/data.parquet" -o "$scratch/data.arrow" 2>/dev/null
   peak text lp-encode-arrow "$rows" lp-encode --quiet --measurement sensors "$scratch/data.arrow"
-  rm "$scratch/data.arrow" "$scratch/data.parquet"
+  over_starrocks "$rows"
+  rm "$scratch/data.arrow" "$scratch/data.parquet" "$scratch/data.csv"
   peak text lp-decode-csv "$rows" lp-decode --quiet "$scratch/data.lp"
   peak text lp-decode-arrow "$rows" lp-decode --quiet -t arrow "$scratch/data.lp"
   over_network "$rows"
@@ -123,8 +149,8 @@ report() {
   local name
   echo "path small_mib large_mib difference limit_mib verdict"
   for name in "${text[@]}"; do row "$name" "${peaks[$name,$small]}" "${peaks[$name,$large]}" "$text_limit" "$within"; done
-  # Row groups fill with the first rows: a small input may not fill one.
-  for name in "${parquet[@]}"; do row "$name" "${peaks[$name,$small]}" "${peaks[$name,$large]}" 64 64; done
+  # Row groups and loads fill with the first rows: a small input may not fill one.
+  for name in "${parquet[@]}" "${loads[@]}"; do row "$name" "${peaks[$name,$small]}" "${peaks[$name,$large]}" 64 64; done
   for name in "${wide[@]}"; do row "$name" "${peaks[$name,$columns]}" "${peaks[$name,$columns]}" 128 0; done
 }
 report >"$scratch/report"

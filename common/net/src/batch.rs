@@ -93,6 +93,12 @@ impl Builder {
         self.body.len()
     }
 
+    /// The batch; the builder is empty again, and has no memory.
+    pub fn finish(&mut self) -> Batch {
+        let Builder { body, ends } = std::mem::take(self);
+        Batch { body: Bytes::from(body), ends }
+    }
+
     /// The batch; the builder is empty again, with what memory there is to spare.
     pub fn take(&mut self, spares: &Spares) -> Batch {
         let mut next = spares.take();

@@ -1,15 +1,17 @@
-//! The rows of one load: as text that can be cut at its rows, or as Arrow batches.
+//! The rows of one load: as text that can be cut at its rows, or as a stream of Arrow messages.
 
-use fault::{Error, Kind, Result};
+use fault::Result;
 use net::Bytes;
 use net::batch::{Batch, Part};
-use rows::RecordBatch;
+use rows::batch::slice_bytes;
 use rows::bulk::{NULL, Separators};
 use rows::csv_cell::{self, Value};
-use rows::format::{Format, WriteOptions};
+use rows::format::{Format, ReadOptions, Source, WriteOptions};
 use rows::instant::Printer;
+use rows::{RecordBatch, SchemaRef, Writer};
 use starrocks::request::Form;
-use std::io::{self, Write};
+use std::cell::OnceCell;
+use std::io::{self, Cursor, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows that are loaded together.
@@ -25,7 +27,15 @@ pub struct Chunk {
 /// The rows themselves.
 pub enum Rows {
     Text(Batch),
-    Arrow(Vec<RecordBatch>),
+    Arrow(Messages),
+}
+
+/// A stream of Arrow messages.
+pub struct Messages {
+    bytes: Bytes,
+    rows: usize,
+    /// What the stream holds, once it has been needed: only a load that does not go through whole is read again.
+    batches: OnceCell<Vec<RecordBatch>>,
 }
 
 impl Chunk {
@@ -33,7 +43,7 @@ impl Chunk {
     pub fn whole(&self) -> Part {
         match &self.rows {
             Rows::Text(batch) => batch.whole(),
-            Rows::Arrow(batches) => Part::all(batches.iter().map(RecordBatch::num_rows).sum()),
+            Rows::Arrow(messages) => Part::all(messages.rows),
         }
     }
 
@@ -41,7 +51,7 @@ impl Chunk {
     pub fn body(&self, part: &Part) -> Result<Bytes> {
         match &self.rows {
             Rows::Text(batch) => Ok(batch.bytes(part)),
-            Rows::Arrow(batches) => arrow(batches, part),
+            Rows::Arrow(messages) => messages.part(part),
         }
     }
 
@@ -72,9 +82,9 @@ impl Chunk {
         match (&self.rows, self.form) {
             (Rows::Text(batch), Form::Csv(by)) => Ok(self.csv(batch.line(row), by)),
             (Rows::Text(batch), _) => Ok(batch.line(row).to_vec()),
-            (Rows::Arrow(batches), _) => {
+            (Rows::Arrow(messages), _) => {
                 let mut left = row;
-                for batch in batches {
+                for batch in messages.batches()? {
                     if left < batch.num_rows() {
                         return rows::row_text(batch, left);
                     }
@@ -114,9 +124,15 @@ impl Chunk {
 #[derive(Clone, Default)]
 struct Collected(Arc<Mutex<Vec<u8>>>);
 
+impl Collected {
+    fn with<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 impl Write for Collected {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.with(|all| all.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -125,24 +141,83 @@ impl Write for Collected {
     }
 }
 
-/// The rows as a stream of Arrow messages.
-fn arrow(batches: &[RecordBatch], part: &Part) -> Result<Bytes> {
-    let Some(first) = batches.first() else { return Ok(Bytes::new()) };
-    let out = Collected::default();
-    let options = WriteOptions { to: Format::Arrow, ..WriteOptions::default() };
-    let mut writer = rows::format::create(out.clone(), |_| Ok(()), first.schema(), options)?;
-    let mut start = 0;
-    for batch in batches {
-        let end = start + batch.num_rows();
-        for &(from, to) in part.ranges() {
-            let (from, to) = (from.max(start), to.min(end));
-            if from < to {
-                writer.write(&batch.slice(from - start, to - from))?;
-            }
-        }
-        start = end;
+/// A stream of Arrow messages that is being written: batches are written as they come, so that only the stream takes memory.
+pub struct Stream {
+    writer: Box<dyn Writer>,
+    out: Collected,
+    rows: usize,
+}
+
+impl Stream {
+    /// With memory for so many bytes.
+    pub fn new(schema: SchemaRef, room: usize) -> Result<Stream> {
+        let out = Collected::default();
+        out.with(|all| all.reserve_exact(room));
+        let options = WriteOptions { to: Format::Arrow, ..WriteOptions::default() };
+        let writer = rows::format::create(out.clone(), |_| Ok(()), schema, options)?;
+        Ok(Stream { writer, out, rows: 0 })
     }
-    writer.finish()?;
-    let collected = Arc::try_unwrap(out.0).map_err(|_| Error::new(Kind::Bug, "the Arrow writer is still there"))?;
-    Ok(Bytes::from(collected.into_inner().unwrap_or_else(PoisonError::into_inner)))
+
+    /// Rows so far.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// How many rows of a batch still fit into a load of so many rows and bytes, about. One does if there is none yet.
+    pub fn fit(&self, batch: &RecordBatch, rows: usize, bytes: usize) -> usize {
+        let each = (slice_bytes(batch) / batch.num_rows().max(1)).max(1);
+        let left = bytes.saturating_sub(self.out.with(|all| all.len())) / each;
+        left.min(rows.saturating_sub(self.rows)).max(usize::from(self.rows == 0)).min(batch.num_rows())
+    }
+
+    /// Adds rows.
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows();
+        self.writer.write(batch)
+    }
+
+    /// Ends the stream.
+    pub fn finish(self) -> Result<Messages> {
+        self.writer.finish()?;
+        let bytes = self.out.with(std::mem::take);
+        Ok(Messages { bytes: Bytes::from(bytes), rows: self.rows, batches: OnceCell::new() })
+    }
+}
+
+impl Messages {
+    /// The stream of some of the rows.
+    fn part(&self, part: &Part) -> Result<Bytes> {
+        if part.len() == self.rows {
+            return Ok(self.bytes.clone());
+        }
+        let batches = self.batches()?;
+        let Some(first) = batches.first() else { return Ok(Bytes::new()) };
+        let mut stream = Stream::new(first.schema(), 0)?;
+        let mut start = 0;
+        for batch in batches {
+            let end = start + batch.num_rows();
+            for &(from, to) in part.ranges() {
+                let (from, to) = (from.max(start), to.min(end));
+                if from < to {
+                    stream.add(&batch.slice(from - start, to - from))?;
+                }
+            }
+            start = end;
+        }
+        stream.finish().map(|messages| messages.bytes)
+    }
+
+    fn batches(&self) -> Result<&[RecordBatch]> {
+        if let Some(batches) = self.batches.get() {
+            return Ok(batches);
+        }
+        let source = Source::new("the load", Box::new(Cursor::new(self.bytes.clone())), None);
+        let mut reader =
+            rows::format::open(source, ReadOptions { from: Some(Format::Arrow), ..ReadOptions::default() })?;
+        let mut batches = Vec::new();
+        while let Some(batch) = reader.next()? {
+            batches.push(batch);
+        }
+        Ok(self.batches.get_or_init(|| batches))
+    }
 }

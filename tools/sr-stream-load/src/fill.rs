@@ -4,7 +4,7 @@
 //! rows is scanned before. Where two bytes cannot be found, or a text is the server's word for NULL, the load is JSON.
 
 use crate::args::{Args, LoadFormat, Plan};
-use crate::chunk::{Chunk, Rows};
+use crate::chunk::{Chunk, Rows, Stream};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use cli::Counter;
 use cli::Run;
@@ -42,9 +42,7 @@ pub struct Filler {
     one_form: bool,
     form: Option<Form>,
     text: Builder,
-    arrow: Vec<RecordBatch>,
-    arrow_bytes: usize,
-    arrow_rows: usize,
+    arrow: Option<Stream>,
     number: u64,
     most_rows: usize,
     most_bytes: usize,
@@ -170,9 +168,7 @@ impl Filler {
             one_form: plan.job != crate::args::Job::Loads,
             form: None,
             text: Builder::default(),
-            arrow: Vec::new(),
-            arrow_bytes: 0,
-            arrow_rows: 0,
+            arrow: None,
             number: 0,
             most_rows: plan.batch_rows,
             most_bytes: plan.batch_bytes,
@@ -292,9 +288,8 @@ impl Filler {
     }
 
     fn seal(&mut self, into: &mut impl Into) -> Result<()> {
-        if self.arrow_rows > 0 {
-            (self.arrow_bytes, self.arrow_rows) = (0, 0);
-            let rows = Rows::Arrow(std::mem::take(&mut self.arrow));
+        if let Some(stream) = self.arrow.take() {
+            let rows = Rows::Arrow(stream.finish()?);
             into.chunk(Chunk { number: self.number, form: Form::Arrow, rows, times: Arc::clone(&self.times) })?;
             self.number += 1;
         }
@@ -308,16 +303,23 @@ impl Filler {
     }
 
     fn add_arrow(&mut self, batch: RecordBatch, into: &mut impl Into) -> Result<()> {
-        let (rows, bytes) = (batch.num_rows(), batch.get_array_memory_size());
-        let full = self.arrow_rows + rows > self.most_rows || self.arrow_bytes + bytes > self.most_bytes;
-        if full && self.arrow_rows > 0 {
-            self.seal(into)?;
-        }
         self.form = Some(Form::Arrow);
-        self.seen += rows as u64;
-        self.arrow_bytes += bytes;
-        self.arrow_rows += rows;
-        self.arrow.push(batch);
+        let mut row = 0;
+        while row < batch.num_rows() {
+            let rest = batch.slice(row, batch.num_rows() - row);
+            let stream = match &mut self.arrow {
+                Some(stream) => stream,
+                none => none.insert(Stream::new(batch.schema(), room(self.most_bytes))?),
+            };
+            let rows = stream.fit(&rest, self.most_rows, self.most_bytes);
+            if rows == 0 {
+                self.seal(into)?;
+                continue;
+            }
+            stream.add(&rest.slice(0, rows))?;
+            self.seen += rows as u64;
+            row += rows;
+        }
         Ok(())
     }
 
@@ -350,9 +352,11 @@ fn seal_text(
     bytes: usize,
     into: &mut impl Into,
 ) -> Result<()> {
-    let batch = text.take(spares);
+    let batch = text.finish();
     into.chunk(Chunk { number: *number, form, rows: Rows::Text(batch), times: Arc::clone(times) })?;
     *number += 1;
+    // Only now: who takes a load has given the memory of the one before back. So there is one buffer more than loads in flight.
+    *text = spares.take();
     text.reserve(room(bytes));
     Ok(())
 }

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{all, cluster, held, load, rows, with};
-use testkit::{shell, tool};
+use testkit::{shell, temp_dir, tool};
 
 const TYPES: &str =
     "ts DATETIME, dev VARCHAR(80), v DOUBLE, n LARGEINT, d DECIMAL(20,2), ok BOOLEAN, b VARBINARY, j JSON";
@@ -44,8 +44,30 @@ fn arrow_goes_to_servers_that_take_it() {
     let cluster =
         with(&[], &["--server-version", "4.2.0"], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
     let input = rows(0, 90);
-    load(&cluster).args(["--load-format", "arrow", "--batch-rows", "50"]).stdin(input).run().code(0);
-    assert_eq!(held(&cluster), all(90));
+    let outcome = load(&cluster).args(["--load-format", "arrow", "--batch-rows", "50"]).stdin(input).run().code(0);
+    assert_eq!((held(&cluster), outcome.number("requests")), (all(90), 2));
+}
+
+/// A load of Arrow messages is taken apart, where it does not go through whole.
+#[test]
+fn bad_rows_of_arrow_loads_are_found() {
+    let cluster =
+        with(&[], &["--server-version", "4.2.0"], "ts DATETIME, dev VARCHAR(8), v BIGINT", "DUPLICATE KEY(ts, dev)");
+    let folder = temp_dir();
+    let rejects = folder.path().join("rejects");
+    let input = rows(0, 90).replace("d1,31\n", "much-too-long,31\n").replace("d2,77\n", "much-too-long,77\n");
+    let outcome = load(&cluster)
+        .args(["--load-format", "arrow", "--batch-rows", "40", "--max-rejects", "9", "--rejects"])
+        .arg(&rejects)
+        .stdin(input)
+        .run()
+        .code(8);
+    assert_eq!((outcome.number("rejected"), outcome.number("rows")), (2, 88));
+    assert_eq!(held(&cluster), (88, all(90).1 - 31 - 77));
+    let text = std::fs::read_to_string(rejects).unwrap();
+    let mut bad: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    bad.sort_unstable(); // two loads at a time
+    assert_eq!(bad, ["2024-01-01T00:00:31Z,much-too-long,31", "2024-01-01T00:01:17Z,much-too-long,77"]);
 }
 
 #[test]
