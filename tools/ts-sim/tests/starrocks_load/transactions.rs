@@ -135,27 +135,33 @@ fn mistakes_have_their_codes() {
 
 #[test]
 fn two_loads_at_once_are_one_too_many() {
-    use std::io::Write;
+    use std::io::{Read, Write};
+    use std::time::Duration;
     let cluster = cluster(&[]);
     ok(&cluster, "begin", &L, b"");
-    let mut stream = std::net::TcpStream::connect(&cluster.sim.be).unwrap();
     let head = format!(
         "PUT /api/transaction/load HTTP/1.1\r\nHost: x\r\n{ROOT}\r\ndb: d\r\nlabel: l\r\ntable: t\r\nContent-Length: 18\r\n\r\n1\t\\N\t1\ta\n"
     );
-    stream.write_all(head.as_bytes()).unwrap();
-    let reply = loop {
+    let mut waited = Duration::from_millis(20);
+    let (mut stream, reply) = loop {
+        let mut stream = std::net::TcpStream::connect(&cluster.sim.be).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        std::thread::sleep(waited);
         let reply = call(&cluster, "prepare", &L, b"");
         if status(&reply) != "INTERNAL_ERROR" {
-            break reply;
+            break (stream, reply);
         }
-        // the half body has not arrived yet: the transaction was empty, and is begun again
+        // The half body had not arrived yet: the transaction was empty and is rolled back, and the load is refused. Again.
+        stream.read_exact(&mut [0; 1]).unwrap();
         ok(&cluster, "begin", &L, b"");
+        waited *= 2;
+        assert!(waited < Duration::from_secs(60), "half a body never arrives");
     };
     assert_eq!((status(&reply), reply["Label"].as_str()), ("TXN_IN_PROCESSING", Some("l")), "{reply}");
     assert_eq!(status(&call(&cluster, "load", &L, b"2\t\\N\t1\ta\n")), "TXN_IN_PROCESSING");
     stream.write_all(b"3\t\\N\t1\tb\n").unwrap();
     let mut answer = [0; 1];
-    std::io::Read::read_exact(&mut stream, &mut answer).unwrap();
+    stream.read_exact(&mut answer).unwrap();
     assert_eq!(ok(&cluster, "commit", &L, b"")["NumberLoadedRows"].as_u64(), Some(2));
 }
 
