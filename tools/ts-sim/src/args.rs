@@ -187,12 +187,15 @@ pub struct StarrocksArgs {
     /// Address and port of the frontend's MySQL protocol.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     pub mysql_listen: String,
-    /// Address and port of the backend's HTTP.
+    /// Address and port of a backend's HTTP; repeatable: the frontend sends loads to them in turn.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub be_listen: String,
-    /// What the frontend calls the backend in redirects; default: where it listens.
+    pub be_listen: Vec<String>,
+    /// What the frontend calls a backend in redirects; default: where it listens; repeatable, in the order of --be-listen.
     #[arg(long, value_name = "HOST:PORT")]
-    pub be_name: Option<String>,
+    pub be_name: Vec<String>,
+    /// Linux, as root: the backends listen in this network namespace (`ip netns`), the frontend in the one it was started in.
+    #[arg(long, value_name = "NAME")]
+    pub be_netns: Option<String>,
     /// Load a typed CSV; database and table (DUPLICATE KEY, a partition a month) are made if they are not there; `-` is
     /// stdin; repeatable.
     #[arg(long, value_name = "DB.TABLE=FILE")]

@@ -40,6 +40,7 @@ impl RequestLog {
             method: method.to_owned(),
             path: path.to_owned(),
             agent: agent.unwrap_or_default().to_owned(),
+            node: None,
             start: now(),
             ended: AtomicBool::new(false),
         }
@@ -67,17 +68,27 @@ pub struct Entry {
     method: String,
     path: String,
     agent: String,
+    node: Option<String>,
     start: u64,
     ended: AtomicBool,
 }
 
 impl Entry {
+    /// Of which of several servers it is (`node`).
+    pub fn of(mut self, node: String) -> Entry {
+        self.node = Some(node);
+        self
+    }
+
     /// The answer is about to be sent, or will never be (`status` 0).
     pub fn end(&self, bytes: u64, status: u16) {
         if self.ended.swap(true, Ordering::Relaxed) {
             return;
         }
-        let line = json!({"method": self.method, "path": self.path, "bytes": bytes, "status": status});
+        let mut line = json!({"method": self.method, "path": self.path, "bytes": bytes, "status": status});
+        if let Some(node) = &self.node {
+            line["node"] = json!(node);
+        }
         self.log.write(line, Some((self.start, &self.agent)));
     }
 }

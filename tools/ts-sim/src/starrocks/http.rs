@@ -27,7 +27,18 @@ type Body = BoxBody<Bytes, io::Error>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Node {
     Fe,
-    Be,
+    /// Which one, from 0.
+    Be(usize),
+}
+
+impl Node {
+    /// `fe`, `be1`, `be2`, … in logs and in the prefixes of faults.
+    fn name(self) -> String {
+        match self {
+            Node::Fe => "fe".to_owned(),
+            Node::Be(number) => format!("be{}", number + 1),
+        }
+    }
 }
 
 /// A request without its body.
@@ -83,6 +94,14 @@ impl Call {
         let plain = base64::engine::general_purpose::STANDARD.decode(code.trim()).ok()?;
         let plain = String::from_utf8(plain).ok().filter(|_| scheme.eq_ignore_ascii_case("basic"))?;
         plain.split_once(':').map(|(user, password)| (user.to_owned(), password.to_owned()))
+    }
+
+    /// The number of the backend that was called; of the frontend 0.
+    pub fn backend(&self) -> usize {
+        match self.node {
+            Node::Fe => 0,
+            Node::Be(number) => number,
+        }
     }
 
     /// What goes wrong with a load.
@@ -232,14 +251,14 @@ pub async fn run_fe(server: Arc<Server>, listener: Listener) {
     }
 }
 
-/// The backend's HTTP port.
-pub async fn run_be(server: Arc<Server>, listener: TcpListener) {
+/// The HTTP port of a backend.
+pub async fn run_be(server: Arc<Server>, number: usize, listener: TcpListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 // Replies are small and complete: waiting for more to send would only add 40 ms.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(connection(server.clone(), Node::Be, stream));
+                tokio::spawn(connection(server.clone(), Node::Be(number), stream));
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
         }
@@ -263,23 +282,24 @@ fn is_data(call: &Call) -> bool {
 }
 
 /// What goes wrong. A rule counts the requests of the node that does the work; with the prefix `/fe` those of the
-/// frontend whatever they ask, with `/be` those of the backend.
+/// frontend whatever they ask, with `/be` those of the backends, with `/be2` those of the second one.
 fn verdict(server: &Server, call: &Call) -> Option<Fault> {
     let works = match call.node {
-        Node::Be => is_data(call),
+        Node::Be(_) => is_data(call),
         Node::Fe => fe::works_itself(server, call),
     };
     let own = match call.node {
         Node::Fe => "/fe",
-        Node::Be => "/be",
+        Node::Be(_) => "/be",
     };
-    let full = format!("{own}{}", call.path);
+    let (kind, one) = (format!("{own}{}", call.path), format!("/{}{}", call.node.name(), call.path));
+    let full = |prefix: &str| kind.starts_with(prefix) || one.starts_with(prefix);
     server.faults.verdict_where(|fault, prefix| match fault {
         Fault::Load(LoadFault::BeUnreachable) => {
-            call.node == Node::Fe && is_data(call) && (call.path.starts_with(prefix) || full.starts_with(prefix))
+            call.node == Node::Fe && is_data(call) && (call.path.starts_with(prefix) || full(prefix))
         }
         fault if !fault.is_of_http() && !matches!(fault, Fault::Load(_)) => false,
-        _ if prefix.starts_with("/fe") || prefix.starts_with("/be") => full.starts_with(prefix),
+        _ if prefix.starts_with("/fe") || prefix.starts_with("/be") => full(prefix),
         _ => works && call.path.starts_with(prefix),
     })
 }
@@ -294,7 +314,7 @@ async fn answer(
     let mut call = Call::new(node, &head);
     call.fault = verdict(server, &call);
     let agent = call.headers.get("user-agent").and_then(|agent| agent.to_str().ok());
-    let entry = server.log.begin(&call.method, &call.path, agent);
+    let entry = server.log.begin(&call.method, &call.path, agent).of(node.name());
     let mut upload = Upload { incoming, rate: None, received: 0, ended: false };
     match &call.fault {
         Some(Fault::ResetUpload) => {
@@ -304,7 +324,7 @@ async fn answer(
             return Err(ending.reset());
         }
         Some(Fault::Status { code, retry_after }) => {
-            if node == Node::Be {
+            if node != Node::Fe {
                 upload.drain().await;
             }
             entry.end(upload.received, *code);
@@ -328,7 +348,7 @@ async fn answer(
     }
     let outcome = match node {
         Node::Fe => fe::answer(server, &call).await,
-        Node::Be => be::answer(server, &call, &mut upload).await,
+        Node::Be(_) => be::answer(server, &call, &mut upload).await,
     };
     let reply = match outcome {
         Outcome::Reply(reply) => reply,

@@ -31,23 +31,38 @@ use tokio::net::TcpListener;
 use crate::args::StarrocksArgs;
 use crate::faults::Faults;
 use crate::listen::{Listener, write_atomically};
+use crate::netns;
 use server::{Addresses, Server};
 
 /// Serves until the process is ended: MySQL, the frontend's HTTP and the backend's HTTP, each on a socket of its own.
 pub async fn serve(args: StarrocksArgs, faults: Faults, listener: Listener) -> Result<()> {
     let mysql = bind(&args.mysql_listen).await?;
-    let be = bind(&args.be_listen).await?;
+    if args.be_name.len() > args.be_listen.len() {
+        return Err(Error::usage("--be-name: more names than backends (--be-listen)"));
+    }
+    let mut backends = Vec::new();
+    for at in &args.be_listen {
+        backends.push(match &args.be_netns {
+            None => bind(at).await?,
+            Some(name) => netns::listen(name, at)?,
+        });
+    }
     let address = |socket: &TcpListener| {
         let address = socket.local_addr();
         address.map_err(|e| Error::caused(Kind::LocalIo, "cannot read the socket's address", e))
     };
-    let (mysql_at, be_at) = (address(&mysql)?, address(&be)?);
+    let mysql_at = address(&mysql)?;
+    let be_at = backends.iter().map(address).collect::<Result<Vec<_>>>()?;
+    let be_port = be_at.first().map_or(0, std::net::SocketAddr::port);
     let fe_at = listener.url().trim_start_matches("http://").to_string();
     let (_, fe_port) = fe_at.rsplit_once(':').unwrap_or(("", "8030"));
-    let line = format!("starrocks://{}@{mysql_at}?http={fe_port}&be={}\n", args.user, be_at.port());
+    let line = format!("starrocks://{}@{mysql_at}?http={fe_port}&be={be_port}\n", args.user);
     let ready_file = args.common.ready_file.clone();
-    let registered = args.be_name.clone().unwrap_or_else(|| be_at.to_string());
-    let addresses = Addresses { mysql: mysql_at.to_string(), fe: fe_at, be: be_at.to_string(), registered };
+    let registered = |(at, address): (usize, &std::net::SocketAddr)| {
+        args.be_name.get(at).cloned().unwrap_or_else(|| address.to_string())
+    };
+    let registered = be_at.iter().enumerate().map(registered).collect();
+    let addresses = Addresses { mysql: mysql_at.to_string(), fe: fe_at, backends: registered };
     let log = listener.log.clone();
     let server = Arc::new(Server::build(args, faults, addresses, log)?);
     if let Some(path) = &ready_file {
@@ -55,11 +70,10 @@ pub async fn serve(args: StarrocksArgs, faults: Faults, listener: Listener) -> R
             .map_err(|e| Error::caused(Kind::LocalIo, format!("cannot write the ready file {}", path.display()), e))?;
     }
     cli::stdout::write_all(line.as_bytes())?;
-    tokio::join!(
-        mysql_wire::run(server.clone(), mysql),
-        http::run_fe(server.clone(), listener),
-        http::run_be(server, be)
-    );
+    for (number, socket) in backends.into_iter().enumerate() {
+        tokio::spawn(http::run_be(server.clone(), number, socket));
+    }
+    tokio::join!(mysql_wire::run(server.clone(), mysql), http::run_fe(server, listener));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! What all connections of the simulated cluster share.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fault::{Context as _, Error, Kind, Result};
@@ -22,12 +22,11 @@ use crate::request_log::RequestLog;
 pub struct Addresses {
     pub mysql: String,
     pub fe: String,
-    pub be: String,
-    /// What the frontend calls the backend: in redirects, in SHOW BACKENDS.
-    pub registered: String,
+    /// What the frontend calls its backends: in redirects, in SHOW BACKENDS. Never empty.
+    pub backends: Vec<String>,
 }
 
-/// A cluster of one frontend and one backend.
+/// A cluster of one frontend and its backends.
 pub struct Server {
     pub version: Version,
     pub addresses: Addresses,
@@ -41,6 +40,7 @@ pub struct Server {
     pub loads: Loads,
     store: RwLock<Store>,
     connections: AtomicU64,
+    turns: AtomicUsize,
 }
 
 impl Server {
@@ -53,9 +53,11 @@ impl Server {
         let (loads, scripts) = (args.load.clone(), args.sql.clone());
         let store = RwLock::new(Store::default());
         let connections = AtomicU64::new(0);
-        let remembered = Loads::new(args.label_keep, args.max_running_txns);
+        let loads_seen = Loads::new(args.label_keep, args.max_running_txns);
+        let turns = AtomicUsize::new(0);
         let server =
-            Arc::new(Server { version, addresses, args, faults, log, metrics, loads: remembered, store, connections });
+            Server { version, addresses, args, faults, log, metrics, loads: loads_seen, store, connections, turns };
+        let server = Arc::new(server);
         // Scripts first: --load may bring the rows of tables that they make.
         for path in &scripts {
             run_script(&server, path).context(|| format!("--sql {}", path.display()))?;
@@ -84,6 +86,16 @@ impl Server {
     /// The number of a new connection.
     pub fn new_connection(&self) -> u64 {
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// The number of the backend whose turn it is.
+    pub fn next_backend(&self) -> usize {
+        self.turns.fetch_add(1, Ordering::Relaxed) % self.addresses.backends.len().max(1)
+    }
+
+    /// `HOST:PORT` of a backend, as the frontend knows it.
+    pub fn registered(&self, backend: usize) -> &str {
+        self.addresses.backends.get(backend).map_or("127.0.0.1:8040", String::as_str)
     }
 
     /// Whether this is the account of the command line.

@@ -81,3 +81,77 @@ fn names_are_decoded() {
     assert_eq!(crate::numbers(&reply), success(1, 0, 0), "{reply}");
     assert_eq!(sim.query("SELECT * FROM `ö d`.`t/1`"), [[Some("7".to_owned())]]);
 }
+
+/// `host:port` of each backend, as SHOW BACKENDS has them.
+fn backends(cluster: &crate::Cluster) -> Vec<String> {
+    let cell = |row: &[Option<String>], at: usize| row[at].clone().unwrap();
+    cluster.sim.query("SHOW BACKENDS").iter().map(|row| format!("{}:{}", cell(row, 1), cell(row, 4))).collect()
+}
+
+#[test]
+fn several_backends_take_turns() {
+    let cluster = cluster(&["--be-listen", "127.0.0.1:0", "--be-listen", "127.0.0.1:0", "--be-listen", "127.0.0.1:0"]);
+    let backends = backends(&cluster);
+    assert_eq!((backends.len(), &backends[0]), (3, &cluster.sim.be));
+    let path = "/api/d/t/_stream_load";
+    let mut turns = Vec::new();
+    for n in 0..6 {
+        let reply = http::put(&cluster.sim.host, path, &[ROOT, EXPECT], b"").unwrap();
+        let to = reply.header("location").unwrap().trim_start_matches("http://").trim_end_matches(path).to_owned();
+        let row = format!("{n}\t\\N\t\\N\t\\N\n");
+        let loaded = http::put(&to, path, &[ROOT, "strict_mode: true"], row.as_bytes()).unwrap().json();
+        assert_eq!(crate::numbers(&loaded), success(1, 0, 0));
+        turns.push(to);
+    }
+    assert_eq!((&turns[..3], &turns[3..], cluster.count("t")), (&backends[..], &backends[..], 6));
+    // Who wrote a list of bad rows has it, and no other.
+    let bad = http::put(&backends[1], path, &[ROOT, "strict_mode: true"], b"x\t\\N\t1\ta\n").unwrap().json();
+    let url = bad["ErrorURL"].as_str().unwrap();
+    let log = url.strip_prefix(&format!("http://{}", backends[1])).unwrap_or_else(|| panic!("{url}"));
+    for (at, status) in [(0, 404), (1, 200), (2, 404)] {
+        assert_eq!(http::get(&backends[at], log, &[]).status, status);
+    }
+    let nodes: Vec<String> = cluster
+        .sim
+        .requests()
+        .iter()
+        .filter(|r| r["path"] == path && r["status"] == 200)
+        .map(|r| r["node"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(nodes, ["be1", "be2", "be3", "be1", "be2", "be3", "be2"]);
+}
+
+#[test]
+fn a_transaction_stays_with_the_backend_that_began_it() {
+    let cluster = cluster(&["--be-listen", "127.0.0.1:0", "--be-listen", "127.0.0.1:0"]);
+    let backends = backends(&cluster);
+    for (label, other) in [("a", 1), ("b", 0)] {
+        let headers = [ROOT, "db: d", "table: t", &format!("label: {label}"), EXPECT];
+        let coordinator = &backends[1 - other];
+        for op in ["begin", "load", "prepare"] {
+            let path = format!("/api/transaction/{op}");
+            let send = |host: &str| match op {
+                "load" => http::put(host, &path, &headers, b"1\t\\N\t1\ta\n").unwrap(),
+                _ => http::post(host, &path, &headers, b""),
+            };
+            let led = send(&cluster.sim.host);
+            assert_eq!(led.header("location"), Some(format!("http://{coordinator}{path}").as_str()), "{op}");
+            if op != "begin" {
+                assert_eq!(send(&backends[other]).json()["Status"], "TXN_NOT_EXISTS", "{op} at the wrong one");
+            }
+            assert_eq!(send(coordinator).json()["Status"], "OK", "{op}");
+        }
+        assert_eq!(http::post(&cluster.sim.host, "/api/transaction/commit", &headers, b"").json()["Status"], "OK");
+    }
+    assert_eq!(cluster.count("t"), 2);
+}
+
+#[test]
+fn faults_hit_one_backend() {
+    let cluster =
+        cluster(&["--be-listen", "127.0.0.1:0", "--be-listen", "127.0.0.1:0", "--fault", "status=503@1-/be2"]);
+    let path = "/api/d/t/_stream_load";
+    let statuses: Vec<u16> =
+        backends(&cluster).iter().map(|be| http::put(be, path, &[ROOT], b"1\t\\N\t1\ta\n").unwrap().status).collect();
+    assert_eq!(statuses, [200, 503]);
+}

@@ -1,8 +1,11 @@
 //! `SHOW BACKENDS`, `SHOW COMPUTE NODES`, `SHOW FRONTENDS` (dossier starrocks 7).
 
+use serde_json::{Map, Value as Json};
+
 use super::Session;
 use super::query::{Columns, Made};
 use super::virtual_table::{text, texts};
+use crate::starrocks::value::Value;
 
 /// Column and its value of an idle backend.
 const BACKEND: [(&str, &str); 28] = [
@@ -36,28 +39,32 @@ const BACKEND: [(&str, &str); 28] = [
     ("Location", ""),
 ];
 
-/// One backend, loaded as the metrics tape says.
+/// The backends, each loaded as the metrics tape says.
 pub fn backends(session: &Session) -> (Columns, Made) {
     let step = session.server.metrics.step();
-    let (host, port) = session.server.addresses.registered.rsplit_once(':').unwrap_or(("127.0.0.1", "8040"));
     let version = session.server.version.current();
-    let row = BACKEND.iter().map(|(name, idle)| {
-        let known = match *name {
-            "IP" => host,
-            "HttpPort" => port,
-            "Version" => &version,
-            _ => idle,
-        };
+    let rows = session.server.addresses.backends.iter().enumerate().map(|(number, registered)| {
+        let (host, port) = registered.rsplit_once(':').unwrap_or(("127.0.0.1", "8040"));
+        let id = (10_001 + number).to_string();
+        row(&step, &[("BackendId", &id), ("IP", host), ("HttpPort", port), ("Version", &version)])
+    });
+    let names: Vec<&str> = BACKEND.iter().map(|(name, _)| *name).collect();
+    (texts(&names), rows.collect())
+}
+
+/// A row of SHOW BACKENDS: what the step says, else what is known of the backend, else what an idle one shows.
+fn row(step: &Map<String, Json>, known: &[(&str, &str)]) -> Vec<Value<'static>> {
+    let cell = |(name, idle): &(&str, &str)| {
+        let known = known.iter().find(|(known, _)| known == name).map_or(*idle, |(_, value)| value);
         text(match step.get(*name) {
-            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(Json::String(text)) => text.clone(),
             // Numbers of percentages may be given bare.
             Some(value) if name.ends_with("Pct") => format!("{value} %"),
             Some(value) => value.to_string(),
             None => known.to_string(),
         })
-    });
-    let names: Vec<&str> = BACKEND.iter().map(|(name, _)| *name).collect();
-    (texts(&names), vec![row.collect()])
+    };
+    BACKEND.iter().map(cell).collect()
 }
 
 /// None: a shared-nothing cluster has only backends.

@@ -159,12 +159,12 @@ impl Server {
         }
     }
 
-    /// Where the reasons can be read; `None` without any.
-    pub fn error_url(&self, errors: &[String]) -> Option<String> {
+    /// Where the reasons of a backend can be read; `None` without any.
+    pub fn error_url(&self, backend: usize, errors: &[String]) -> Option<String> {
         if errors.is_empty() {
             return None;
         }
-        let name = self.loads.logs.add(errors);
-        Some(format!("http://{}/api/_load_error_log?file={name}", self.addresses.registered))
+        let name = self.loads.logs.add(backend, errors);
+        Some(format!("http://{}/api/_load_error_log?file={name}", self.registered(backend)))
     }
 }

@@ -6,7 +6,15 @@ use std::sync::Mutex;
 /// The logs of the last loads.
 #[derive(Debug, Default)]
 pub struct ErrorLogs {
-    logs: Mutex<(u64, VecDeque<(String, String)>)>,
+    logs: Mutex<(u64, VecDeque<Log>)>,
+}
+
+/// A log on the disk of its backend.
+#[derive(Debug)]
+struct Log {
+    backend: usize,
+    name: String,
+    text: String,
 }
 
 /// Logs that are kept.
@@ -15,8 +23,8 @@ const KEEP: usize = 200;
 const REASONS: usize = 50;
 
 impl ErrorLogs {
-    /// Keeps a log; its name is the value of `file`.
-    pub fn add(&self, reasons: &[String]) -> String {
+    /// Keeps a log of a backend; its name is the value of `file`.
+    pub fn add(&self, backend: usize, reasons: &[String]) -> String {
         let mut guard = self.logs.lock().unwrap_or_else(|e| e.into_inner());
         guard.0 += 1;
         let name = format!("error_log_{:016x}_{:016x}", 0x5eed_0000_0000_0000u64, guard.0);
@@ -24,16 +32,16 @@ impl ErrorLogs {
         if text.is_empty() {
             text.push('\n');
         }
-        guard.1.push_back((name.clone(), text));
+        guard.1.push_back(Log { backend, name: name.clone(), text });
         while guard.1.len() > KEEP {
             guard.1.pop_front();
         }
         name
     }
 
-    /// A log by its name.
-    pub fn get(&self, name: &str) -> Option<String> {
+    /// A log by its name; only the backend that wrote it has it.
+    pub fn get(&self, backend: usize, name: &str) -> Option<String> {
         let guard = self.logs.lock().unwrap_or_else(|e| e.into_inner());
-        guard.1.iter().find(|(found, _)| found == name).map(|(_, text)| text.clone())
+        guard.1.iter().find(|log| log.backend == backend && log.name == name).map(|log| log.text.clone())
     }
 }

@@ -42,7 +42,13 @@ pub async fn answer(server: &Arc<Server>, call: &Call) -> Outcome {
             return Outcome::text(metrics_page::page(server, Node::Fe, call.param("type") == Some("json")));
         }
         ("GET", ["api", "health"]) => {
-            return Outcome::json(rest(&[("online_backend_num", json!(1)), ("total_backend_num", json!(1))], None));
+            return Outcome::json(rest(
+                &[
+                    ("online_backend_num", json!(server.addresses.backends.len())),
+                    ("total_backend_num", json!(server.addresses.backends.len())),
+                ],
+                None,
+            ));
         }
         _ => {}
     }
@@ -77,13 +83,14 @@ fn stream_load(server: &Server, call: &Call, database: &str, table: &str) -> Out
         let what = if database.is_empty() { "database" } else { "table" };
         return Outcome::json(fe_failure(DDL, &format!("No {what} selected."))).closing();
     }
-    redirect(server, call)
+    // What is merged has to meet on one BE ([memory]).
+    redirect(server, call, if merge::is_asked(server, call) { 0 } else { server.next_backend() })
 }
 
-fn redirect(server: &Server, call: &Call) -> Outcome {
+fn redirect(server: &Server, call: &Call, backend: usize) -> Outcome {
     let host = match call.load_fault() {
         Some(LoadFault::BeUnreachable) => NOWHERE,
-        _ => &server.addresses.registered,
+        _ => server.registered(backend),
     };
     let reply = Reply::json(307, String::new()).with("Location", format!("http://{host}{}", call.target));
     Outcome::Reply(reply).closing()
@@ -138,9 +145,10 @@ fn meta(server: &Server, call: &Call, database: &str, table: &str) -> Outcome {
     if !merge::is_asked(server, call) {
         return Outcome::json(json!({"status": "OK", "code": "OK", "msg": "", "message": ""}).to_string());
     }
-    let be = &server.addresses.registered;
-    let brpc = be.rsplit_once(':').map_or(be.clone(), |(host, _)| format!("{host}:8060"));
-    let nodes = json!({"http": be, "brpc": brpc});
+    let http = &server.addresses.backends;
+    let brpc = |be: &String| be.rsplit_once(':').map_or(be.clone(), |(host, _)| format!("{host}:8060"));
+    let list = |all: Vec<String>| all.join(",");
+    let nodes = json!({"http": list(http.clone()), "brpc": list(http.iter().map(brpc).collect())});
     Outcome::json(json!({"nodes": nodes, "status": "OK", "code": "OK", "msg": "", "message": ""}).to_string())
 }
 
@@ -179,8 +187,9 @@ fn operation(server: &Arc<Server>, call: &Call, op: &str) -> Outcome {
     if op == "load" && !call.is_http_1_0 && !call.expects_continue() {
         return thrown("There is no 100-continue header").closing();
     }
+    let coordinator = || transaction::coordinator(server, &label).unwrap_or_else(|| server.next_backend());
     if op == "begin" {
-        return redirect(server, call);
+        return redirect(server, call, coordinator());
     }
     let Some((id, status)) = server.loads.labels().find(&database, &label).map(|found| (found.id, found.status)) else {
         return match op {
@@ -212,7 +221,7 @@ fn operation(server: &Arc<Server>, call: &Call, op: &str) -> Outcome {
         ("rollback", Status::Committed | Status::Visible) => {
             thrown(&format!("Can not abort {} transaction {id}, label is {label}", status.name()))
         }
-        _ => redirect(server, call),
+        _ => redirect(server, call, coordinator()),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::starrocks::server::Server;
 pub fn page(server: &Server, node: Node, as_json: bool) -> String {
     let (own, other) = match node {
         Node::Fe => ("starrocks_fe_", "starrocks_be_"),
-        Node::Be => ("starrocks_be_", "starrocks_fe_"),
+        Node::Be(_) => ("starrocks_be_", "starrocks_fe_"),
     };
     let mut values: Map<String, Value> = Map::new();
     for (name, value) in counted(server, node) {
@@ -26,7 +26,7 @@ pub fn page(server: &Server, node: Node, as_json: bool) -> String {
         }
         match name.strip_prefix(own) {
             Some(_) => values.insert(name, value),
-            None if node == Node::Be => values.insert(format!("{own}{name}"), value),
+            None if node != Node::Fe => values.insert(format!("{own}{name}"), value),
             None => continue,
         };
     }
@@ -37,7 +37,7 @@ fn counted(server: &Server, node: Node) -> Vec<(&'static str, Value)> {
     let loads = &server.loads;
     let number = |counter: &std::sync::atomic::AtomicU64| json!(counter.load(Ordering::Relaxed));
     match node {
-        Node::Be => vec![
+        Node::Be(_) => vec![
             ("streaming_load_requests_total", number(&loads.requests)),
             ("streaming_load_bytes", number(&loads.bytes)),
             ("streaming_load_duration_ms", number(&loads.milliseconds)),

@@ -77,7 +77,7 @@ async fn run(
     let rolled_back = |failure: Failure, numbers: Numbers, errors: &[String]| {
         server.abort(begun.id, &failure.message);
         server.note(&begun, table, &numbers.outcome, numbers.bytes, Some(&failure.message));
-        fail(transaction, failure, numbers, server.error_url(errors))
+        fail(transaction, failure, numbers, server.error_url(call.backend(), errors))
     };
     let writer = Writer::new(&server.store(), database, table, options);
     let mut writer = match writer {
@@ -126,7 +126,7 @@ async fn run(
         return rolled_back(failure, numbers, &errors);
     }
     server.note(&begun, table, &numbers.outcome, numbers.bytes, None);
-    let error_url = server.error_url(&errors);
+    let error_url = server.error_url(call.backend(), &errors);
     let published = later.is_none();
     let reply = LoadReply { transaction, label, result: Ok(()), published, numbers, error_url, request_id: None };
     Outcome::json(reply.text())

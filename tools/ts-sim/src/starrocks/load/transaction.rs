@@ -19,6 +19,8 @@ use crate::starrocks::server::Server;
 pub struct Context {
     pub begun: Begun,
     pub table: String,
+    /// The BE that began it: no other knows it.
+    pub backend: usize,
     /// Held while a body comes: another load gets TXN_IN_PROCESSING.
     pub work: Mutex<Work>,
     idle: Option<Duration>,
@@ -36,10 +38,10 @@ pub struct Work {
 
 impl Context {
     /// A transaction that nothing was loaded into.
-    pub fn new(begun: Begun, table: &str, idle: Option<Duration>) -> Context {
+    pub fn new(begun: Begun, table: &str, backend: usize, idle: Option<Duration>) -> Context {
         let now = Instant::now();
         let work = Work { writer: None, failed: false, active: now, started: now, bytes: 0 };
-        Context { begun, table: table.to_owned(), work: Mutex::new(work), idle }
+        Context { begun, table: table.to_owned(), backend, work: Mutex::new(work), idle }
     }
 
     fn is_idle(&self) -> bool {
@@ -73,8 +75,10 @@ pub async fn answer(server: &Arc<Server>, call: &Call, op: &str, upload: &mut Up
     let result = run(server, call, op, &label, upload, &mut errors).await;
     match result {
         Err(None) => Outcome::Close,
-        Err(Some(failure)) => Outcome::json(operation(op, &label, &Err(failure), server.error_url(&errors))),
-        Ok(done) => Outcome::json(operation(op, &label, &Ok(done), server.error_url(&errors))),
+        Err(Some(failure)) => {
+            Outcome::json(operation(op, &label, &Err(failure), server.error_url(call.backend(), &errors)))
+        }
+        Ok(done) => Outcome::json(operation(op, &label, &Ok(done), server.error_url(call.backend(), &errors))),
     }
 }
 
@@ -99,7 +103,7 @@ async fn run(
     if op == "begin" {
         return begin(server, call, &database, &table, label).map(|id| (id, Numbers::default())).map_err(Some);
     }
-    let context = find(server, label, &table).ok_or_else(|| {
+    let context = find(server, call.backend(), label, &table).ok_or_else(|| {
         let word = if op == "load" { "Transaction" } else { "transaction" };
         Failure::new("TXN_NOT_EXISTS", format!("{word} with label {label} not exists"))
     })?;
@@ -148,7 +152,7 @@ async fn run(
 
 fn begin(server: &Server, call: &Call, database: &str, table: &str, label: &str) -> Result<u64, Failure> {
     let key = (label.to_owned(), table.to_owned());
-    if server.loads.contexts().contains_key(&key) {
+    if server.loads.contexts().get(&key).is_some_and(|context| context.backend == call.backend()) {
         return Err(Failure { code: "LABEL_ALREADY_EXISTS", message: String::new(), job: "" });
     }
     let invalid = |why: String| Failure::new("INVALID_ARGUMENT", why);
@@ -166,24 +170,25 @@ fn begin(server: &Server, call: &Call, database: &str, table: &str, label: &str)
     }
     let begun = server.begin(database, label, timeout.unwrap_or(TIMEOUT))?;
     let id = begun.id;
-    server.loads.contexts().insert(key, Arc::new(Context::new(begun, table, idle)));
+    server.loads.contexts().insert(key, Arc::new(Context::new(begun, table, call.backend(), idle)));
     Ok(id)
 }
 
-/// The context of a label; for a multi-table transaction one is made for each table when it is first loaded.
-fn find(server: &Server, label: &str, table: &str) -> Option<Arc<Context>> {
+/// The context that this BE has of a label; for a multi-table transaction one is made for each table when it is first loaded.
+fn find(server: &Server, backend: usize, label: &str, table: &str) -> Option<Arc<Context>> {
     let mut contexts = server.loads.contexts();
-    if let Some(found) = contexts.get(&(label.to_owned(), table.to_owned())) {
+    let ours = |context: &&Arc<Context>| context.backend == backend;
+    if let Some(found) = contexts.get(&(label.to_owned(), table.to_owned())).filter(ours) {
         return Some(found.clone());
     }
-    let multi = contexts.get(&(label.to_owned(), MULTI.to_owned())).cloned();
+    let multi = contexts.get(&(label.to_owned(), MULTI.to_owned())).filter(ours).cloned();
     if let Some(multi) = multi.filter(|_| !table.is_empty()) {
-        let context = Arc::new(Context::new(multi.begun.clone(), table, None));
+        let context = Arc::new(Context::new(multi.begun.clone(), table, backend, None));
         contexts.insert((label.to_owned(), table.to_owned()), context.clone());
         return Some(context);
     }
     let mut of_label = contexts.iter().filter(|((other, table), _)| other == label && table != MULTI);
-    of_label.next().map(|(_, context)| context.clone())
+    of_label.next().map(|(_, context)| context).filter(ours).cloned()
 }
 
 /// Stands for the table of a multi-table transaction, which has none; no table can be called so.
@@ -311,7 +316,7 @@ pub fn committed(server: &Arc<Server>, id: u64, fault: Option<&LoadFault>) -> Re
 pub fn begin_multi(server: &Server, database: &str, label: &str, timeout: Duration) -> Result<u64, Failure> {
     let begun = server.begin(database, label, timeout)?;
     let id = begun.id;
-    let context = Arc::new(Context::new(begun, MULTI, None));
+    let context = Arc::new(Context::new(begun, MULTI, server.next_backend(), None));
     server.loads.contexts().insert((label.to_owned(), MULTI.to_owned()), context);
     Ok(id)
 }
@@ -330,6 +335,11 @@ pub fn commit_multi(server: &Arc<Server>, label: &str, fault: Option<&LoadFault>
     }
     server.loads.labels().prepare(id, parts, PREPARED_TIMEOUT, Instant::now())?;
     committed(server, id, fault).map(|()| id)
+}
+
+/// The BE that has a running transaction of this label: every call of it goes there.
+pub fn coordinator(server: &Server, label: &str) -> Option<usize> {
+    server.loads.contexts().iter().find(|((of, _), _)| of == label).map(|(_, context)| context.backend)
 }
 
 /// Whether a label is of a multi-table transaction that is under way.
