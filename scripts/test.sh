@@ -75,6 +75,7 @@ if ! $quick; then
   step "the HTML report in a browser" scripts/test/report.sh
   step "metrics, alerts and dashboard by promtool" scripts/test/metrics.sh
   step "from one StarRocks to another, killed on the way" scripts/test/starrocks.sh --kills 2
+  step "StarRocks' back ends in network namespaces of their own" scripts/test/namespaces.sh
   step "limits: memory and large inputs" scripts/test/limits.sh
   step "demo: a million rows, verified" scripts/demo.sh --rows 1000000
   step "demo: one value altered is found" scripts/test/altered.sh
