@@ -10,6 +10,8 @@
 //! | `columns` | rows of text into Arrow columns |
 //! | `create` | a table for rows of any source |
 //! | `sql` | names and literals |
+//! | `roles` | which column is the time, and which are tags |
+//! | `partitions` | partitions by name |
 //! | `be_map` | where a back end is to be found from here |
 //! | `hops` | the way of an HTTP request from a front end to a back end |
 //! | `label` | the names of loads |
@@ -28,9 +30,11 @@ pub mod create;
 pub mod hops;
 pub mod label;
 pub mod load;
+pub mod partitions;
 pub mod reply;
 pub mod request;
 pub mod retry;
+pub mod roles;
 pub mod sql;
 pub mod state;
 pub mod target;

@@ -1,6 +1,8 @@
 //! SQL text: names and literals. StarRocks takes a backslash in a string as an escape, as MySQL does.
 
 use fault::{Error, Result};
+use rows::instant::Printer;
+use rows::time::{Nanos, Unit, ceil_to};
 
 /// `` `name` ``. No escape for a backquote is sure to work in every version, so such a name is refused (exit 2).
 pub fn name(text: &str) -> Result<String> {
@@ -46,6 +48,22 @@ pub fn pairs<K: AsRef<str>, V: AsRef<str>>(all: &[(K, V)]) -> String {
     text.join(", ")
 }
 
+/// What is read: `` `db`.`table` PARTITION(`p`) WHERE … ``; `filter` is what [`filter`] gives.
+pub fn source(database: &str, name: &str, partition: Option<&str>, filter: &str) -> Result<String> {
+    let partition = match partition {
+        Some(partition) => format!(" PARTITION({})", self::name(partition)?),
+        None => String::new(),
+    };
+    Ok(format!("{}{partition}{filter}", table(database, name)?))
+}
+
+/// The first microsecond that is not before the instant, as a DATETIME.
+pub fn datetime(instant: Nanos) -> String {
+    let mut text = Vec::new();
+    Printer::default().print(ceil_to(instant, Unit::Us), Unit::Us, &mut text);
+    String::from_utf8_lossy(&text).trim_end_matches('Z').replacen('T', " ", 1)
+}
+
 /// ` WHERE (a) AND (b)`, or nothing.
 pub fn filter(conditions: &[String]) -> String {
     match conditions {
@@ -67,5 +85,13 @@ mod tests {
         assert_eq!(pairs(&[("path", "s3://b/'x'")]), "'path' = 's3://b/\\'x\\''");
         assert_eq!(filter(&["a OR b".into(), "c".into()]), " WHERE (a OR b) AND (c)");
         assert_eq!(filter(&[]), "");
+        assert_eq!(source("d", "t", Some("p1"), " WHERE (a)").unwrap(), "`d`.`t` PARTITION(`p1`) WHERE (a)");
+        assert_eq!(source("d", "t", None, "").unwrap(), "`d`.`t`");
+    }
+
+    #[test]
+    fn instants_are_datetimes() {
+        assert_eq!(datetime(1_704_067_200_000_000_001), "2024-01-01 00:00:00.000001");
+        assert_eq!(datetime(-1_000), "1969-12-31 23:59:59.999999");
     }
 }

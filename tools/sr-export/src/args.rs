@@ -1,7 +1,6 @@
 //! The command line.
 
 use crate::ddl::DdlArgs;
-use crate::partitions::Selection;
 use crate::versions::Since;
 use clap::{Args as ClapArgs, ValueEnum};
 use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RetryArgs, SourceArgs, TlsArgs};
@@ -10,6 +9,7 @@ use fault::{Error, Result};
 use rows::compress::Compression;
 use rows::format::{Format, Header, WriteOptions};
 use rows::time::{Nanos, parse_instant};
+use starrocks::partitions::Selection;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;

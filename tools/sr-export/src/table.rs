@@ -4,13 +4,11 @@ use crate::args::{Args, LargeInt};
 use arrow_schema::{Field, Schema};
 use fault::{Error, Kind, Result};
 use rows::SchemaRef;
-use rows::instant::Printer;
 use rows::role::{self, Role};
-use rows::time::{Nanos, ceil_to};
 use rows::types::Type;
 use starrocks::catalog::{Column, Kindred, Partition};
-use starrocks::types::{Form, Policy, Reading, SrType, reading};
-use starrocks::{Client, sql};
+use starrocks::types::{Form, Policy, Reading, reading};
+use starrocks::{Client, roles, sql};
 use std::sync::Arc;
 
 /// Field metadata: the function around a column whose own text would be NULL; what loads it again has to undo it.
@@ -57,12 +55,8 @@ impl Unit {
 
     /// `` `db`.`table` PARTITION(`p`) WHERE … ``
     pub fn from(&self) -> Result<String> {
-        let table = sql::table(&self.table.database, &self.table.name)?;
-        let partition = match &self.partition {
-            Some(partition) => format!(" PARTITION({})", sql::name(&partition.name)?),
-            None => String::new(),
-        };
-        Ok(format!("{table}{partition}{}", self.table.filter))
+        let Table { database, name, filter, .. } = &*self.table;
+        sql::source(database, name, self.partition.as_ref().map(|partition| partition.name.as_str()), filter)
     }
 
     /// The statement that reads it.
@@ -155,21 +149,15 @@ fn find_column<'a>(all: &'a [Column], name: &str, table: &str, flag: &str) -> Re
     })
 }
 
-fn is_time(column: &Column) -> bool {
-    matches!(column.ty, Some(SrType::DateTime | SrType::Date))
-}
-
 fn time_column<'a>(all: &'a [Column], args: &Args, table: &str) -> Result<Option<&'a str>> {
     if let Some(name) = &args.time {
         let column = find_column(all, name, table, "--time")?;
-        return match is_time(column) {
+        return match roles::is_time(column) {
             true => Ok(Some(&column.name)),
             false => Err(Error::usage(format!("--time {name}: it is a {}, not a DATETIME", column.text))),
         };
     }
-    let datetime = |column: &&Column| column.ty == Some(SrType::DateTime);
-    let found = all.iter().filter(|column| column.key).find(datetime).or_else(|| all.iter().find(datetime));
-    Ok(found.or_else(|| all.iter().find(|column| is_time(column))).map(|column| column.name.as_str()))
+    Ok(roles::time_column(all))
 }
 
 fn tag_columns<'a>(all: &'a [Column], time: Option<&str>, args: &Args, table: &str) -> Result<Vec<&'a str>> {
@@ -179,19 +167,8 @@ fn tag_columns<'a>(all: &'a [Column], time: Option<&str>, args: &Args, table: &s
             .filter(|name| !name.is_empty())
             .map(|name| find_column(all, name, table, "--tags").map(|column| column.name.as_str()))
             .collect(),
-        None => {
-            let stated = all.iter().any(says_tag);
-            let is_tag =
-                |column: &Column| if stated { says_tag(column) } else { column.key && column.ty == Some(SrType::Text) };
-            let names = all.iter().filter(|column| is_tag(column)).map(|column| column.name.as_str());
-            Ok(names.filter(|name| Some(*name) != time).collect())
-        }
+        None => Ok(roles::tag_columns(all, time)),
     }
-}
-
-/// `sr-stream-load --create` puts the role into the comment.
-fn says_tag(column: &Column) -> bool {
-    matches!(column.comment.as_str(), "tag" | "table")
 }
 
 fn read(column: &Column, args: &Args) -> Result<Reading> {
@@ -225,25 +202,7 @@ fn conditions(args: &Args, time: Option<&str>) -> Result<Vec<String>> {
     for (bound, sign) in bounds {
         let Some(bound) = bound else { continue };
         let time = time.ok_or_else(|| Error::usage("--since and --until need a time column: name it with --time"))?;
-        conditions.push(format!("{} {sign} {}", sql::name(time)?, sql::string(&datetime(bound))));
+        conditions.push(format!("{} {sign} {}", sql::name(time)?, sql::string(&sql::datetime(bound))));
     }
     Ok(conditions)
-}
-
-/// The first microsecond that is not before the instant, as a DATETIME.
-fn datetime(instant: Nanos) -> String {
-    let mut text = Vec::new();
-    Printer::default().print(ceil_to(instant, rows::time::Unit::Us), rows::time::Unit::Us, &mut text);
-    String::from_utf8_lossy(&text).trim_end_matches('Z').replacen('T', " ", 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn instants_are_datetimes() {
-        assert_eq!(datetime(1_704_067_200_000_000_001), "2024-01-01 00:00:00.000001");
-        assert_eq!(datetime(-1_000), "1969-12-31 23:59:59.999999");
-    }
 }
