@@ -85,7 +85,7 @@ impl Scope<'_> {
                     });
                 }
                 let args: Vec<Node> = args.iter().map(|arg| self.bind(arg)).collect::<Result<_, String>>()?;
-                let (function, ty) = functions::find(name, &args)?;
+                let (function, ty) = functions::find(name, &args, self.session.server.version)?;
                 (Kind::Call(function, args), ty)
             }
         };
@@ -338,6 +338,11 @@ pub fn cast<'v>(value: Value<'v>, from: &Type, to: &Type) -> Value<'v> {
         (Value::Bytes(_), from, to) if from.is_bytes() && to.is_bytes() => value,
         (Value::Int(n), Type::Date, Type::DateTime) => Value::Int(n * i128::from(crate::starrocks::datetime::DAY)),
         (Value::Int(n), Type::DateTime, Type::Date) => Value::Int(n.div_euclid(crate::starrocks::datetime::DAY.into())),
+        (Value::Int(n), from, to)
+            if from.bounds().is_some() && to.bounds().is_some_and(|(low, high)| (low..=high).contains(n)) =>
+        {
+            value
+        }
         (Value::Float(f), _, to) if to.bounds().is_some() => Value::Int(f.trunc() as i128),
         (Value::Int(_), _, Type::Float | Type::Double) => number(&value, from).map_or(Value::Null, Value::Float),
         (Value::Int(n), Type::Decimal(_, scale), to) if to.bounds().is_some() => {

@@ -7,11 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::eval::{Node, number};
-use super::hashes::{hash64, murmur3};
+use super::hashes::{hash64, murmur_hash3_32, xx_hash3_64};
 use crate::starrocks::aggregates::{held, numbers};
 use crate::starrocks::datetime;
 use crate::starrocks::types::{LONGEST, STRING, Type};
 use crate::starrocks::value::{self, Value};
+use crate::starrocks::version::Version;
 
 /// A function, found by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +56,7 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("md5", 1, 1),
     ("md5sum", 1, 99),
     ("month", 1, 1),
-    ("murmur_hash3_32", 1, 99),
+    ("murmur_hash3_32", 1, 9999),
     ("nullif", 2, 2),
     ("parse_json", 1, 1),
     ("replace", 3, 3),
@@ -68,25 +69,38 @@ const FUNCTIONS: &[(&str, usize, usize)] = &[
     ("to_bitmap", 1, 1),
     ("to_date", 1, 1),
     ("to_datetime", 1, 1),
+    ("to_json", 1, 1),
     ("trim", 1, 1),
     ("unhex", 1, 1),
     ("unix_timestamp", 0, 1),
     ("upper", 1, 1),
+    ("xx_hash3_64", 1, 9999),
     ("year", 1, 1),
 ];
 
-/// The function of a name for these arguments, and its result's type.
-pub fn find(name: &str, args: &[Node]) -> Result<(Function, Type), String> {
+/// The first version that has a function; the others are in all.
+fn since(name: &str) -> Version {
+    match name {
+        "xx_hash3_64" => Version(3, 2, 0),
+        "to_json" => Version(3, 1, 0),
+        _ => Version(0, 0, 0),
+    }
+}
+
+/// The function of a name for these arguments in this version, and its result's type.
+pub fn find(name: &str, args: &[Node], version: Version) -> Result<(Function, Type), String> {
     let types = || args.iter().map(|a| a.ty.to_string()).collect::<Vec<_>>().join(", ");
     let (name, ..) = FUNCTIONS
         .iter()
-        .find(|(known, least, most)| *known == name && (*least..=*most).contains(&args.len()))
+        .find(|(known, least, most)| {
+            *known == name && (*least..=*most).contains(&args.len()) && version >= since(known)
+        })
         .ok_or_else(|| format!("No matching function with signature: {name}({}).", types()))?;
     let first = args.first().map(|a| a.ty.clone());
     let ty = match *name {
         "abs" | "coalesce" | "ifnull" | "nullif" => first.unwrap_or(TEXT),
         "if" => args.get(1).map_or(TEXT, |a| a.ty.clone()),
-        "bitmap_count" | "hll_cardinality" | "floor" | "ceil" | "unix_timestamp" => Type::BigInt,
+        "bitmap_count" | "hll_cardinality" | "floor" | "ceil" | "unix_timestamp" | "xx_hash3_64" => Type::BigInt,
         "char_length" | "length" | "murmur_hash3_32" => Type::Int,
         "year" | "month" | "day" => Type::TinyInt,
         "sleep" => Type::Boolean,
@@ -98,7 +112,7 @@ pub fn find(name: &str, args: &[Node]) -> Result<(Function, Type), String> {
         }
         "date_add" | "date_sub" | "str_to_date" | "to_datetime" => Type::DateTime,
         "to_date" => Type::Date,
-        "parse_json" => Type::Json,
+        "parse_json" | "to_json" => Type::Json,
         "from_base64" if first == Some(BYTES) => BYTES,
         _ => TEXT,
     };
@@ -209,7 +223,8 @@ impl Function {
             "to_base64" => bytes(STANDARD.encode(text(0)).into_bytes()),
             "from_base64" => STANDARD.decode(text(0)).map_or(Value::Null, bytes),
             "md5" => Value::text(&md5(text(0))),
-            "murmur_hash3_32" => int(texts.iter().fold(104_729, |seed, t| murmur3(t, seed)) as i32),
+            "murmur_hash3_32" => int(murmur_hash3_32(texts.iter().map(|t| &**t))),
+            "xx_hash3_64" => int(xx_hash3_64(texts.iter().map(|t| &**t))),
             "to_bitmap" => words(0).trim().parse().map_or(Value::Null, |n| held(&BTreeSet::from([n]))),
             "bitmap_from_string" => {
                 let parsed: Result<BTreeSet<u64>, _> =
@@ -228,7 +243,7 @@ impl Function {
             }
             "hll_hash" => held(&BTreeSet::from([hash64(text(0))])),
             "parse_json" => value::parse(&Type::Json, text(0)).map_or(Value::Null, Value::owned),
-            "json_string" => bytes(text(0).to_vec()),
+            "json_string" | "to_json" => bytes(text(0).to_vec()),
             "array_join" => array_join(text(0), &words(1)),
             _ => return self.dates(&args, &words(0), &words(1)),
         })

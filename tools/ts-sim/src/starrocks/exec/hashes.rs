@@ -1,7 +1,20 @@
 //! Hash functions that a comparison pushes down.
 
-/// `murmur_hash3_32`: MurmurHash3 x86 32, the hash of each argument seeds the next (seed 104729: [memory]).
-pub fn murmur3(bytes: &[u8], seed: u32) -> u32 {
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// `murmur_hash3_32` of several texts: MurmurHash3 x86 32, the hash of each seeds the next, 104729 the first.
+pub fn murmur_hash3_32<'a>(texts: impl Iterator<Item = &'a [u8]>) -> i32 {
+    texts.fold(104_729, |seed, text| murmur3(text, seed)) as i32
+}
+
+/// `xx_hash3_64` of several texts: XXH3, the hash of each seeds the next, 0 the first. (`xx_hash3_128` hashes the texts as
+/// one, so that `ab, c` and `a, bc` have one hash: it is not here.)
+pub fn xx_hash3_64<'a>(texts: impl Iterator<Item = &'a [u8]>) -> i64 {
+    texts.fold(0, |seed, text| xxh3_64_with_seed(text, seed)) as i64
+}
+
+/// MurmurHash3 x86 32.
+fn murmur3(bytes: &[u8], seed: u32) -> u32 {
     const C1: u32 = 0xcc9e_2d51;
     const C2: u32 = 0x1b87_3593;
     let mut hash = seed;
@@ -36,5 +49,27 @@ mod tests {
         assert_eq!(murmur3(b"", 1), 0x514e_28b7);
         assert_eq!(murmur3(b"Hello, world!", 0x9747_b28c), 0x2488_4cba);
         assert_eq!(murmur3(&[0xff; 4], 0), 0x7629_3b50);
+    }
+
+    #[test]
+    fn hashes_that_starrocks_documents() {
+        let texts = |all: &'static str| all.split(' ').map(str::as_bytes);
+        // Its manual's examples, and those of the tests of its back end.
+        for (all, hash) in [
+            ("hello", 1_321_743_225),
+            ("hello world", 984_713_481),
+            ("test1234567", -1_948_194_659),
+            ("test1234567 asdf213", -500_290_079),
+        ] {
+            assert_eq!(murmur_hash3_32(texts(all)), hash, "{all}");
+        }
+        for (all, hash) in [
+            ("hello", -7_685_981_735_718_036_227),
+            ("hello world", 7_001_965_798_170_371_843),
+            ("starrocks", 6_573_472_450_560_322_992),
+            ("hello starrocks", 2_803_320_466_222_626_098),
+        ] {
+            assert_eq!(xx_hash3_64(texts(all)), hash, "{all}");
+        }
     }
 }
