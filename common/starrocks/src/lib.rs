@@ -12,6 +12,7 @@
 //! | `sql` | names and literals |
 //! | `roles` | which column is the time, and which are tags |
 //! | `partitions` | partitions by name |
+//! | `pushdown` | counts and hashes that the cluster makes itself |
 //! | `be_map` | where a back end is to be found from here |
 //! | `hops` | the way of an HTTP request from a front end to a back end |
 //! | `label` | the names of loads |
@@ -31,6 +32,7 @@ pub mod hops;
 pub mod label;
 pub mod load;
 pub mod partitions;
+pub mod pushdown;
 pub mod reply;
 pub mod request;
 pub mod retry;

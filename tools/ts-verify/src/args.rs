@@ -10,12 +10,15 @@ use crate::recheck::{LiveArgs, SettleArgs};
 use crate::repair::{Backslash, Newline, Repairs};
 use crate::report::Out;
 use crate::sample::Sample;
-use cli::args::{EndMarkArgs, OutputArgs, RetryArgs, TlsArgs};
+use crate::sides::SidesArgs;
+use cli::args::{EndMarkArgs, OutputArgs};
 use fault::{Error, Result};
 use lp::Dialect;
 use rows::format::Format;
 use rows::time::{Unit, parse_instant};
+use starrocks::partitions::Selection;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// What is compared when nothing is said.
@@ -50,6 +53,8 @@ pub enum Command {
     Merge(MergeArgs),
     /// Compare how many values two sides hold, per table and bucket of time; databases count themselves
     Counts(CountsArgs),
+    /// Compare two StarRocks clusters by hashes that they make themselves, per partition: no row travels
+    Hash(HashArgs),
     /// Compare two sides, each data or a digest, and show the buckets that differ
     Compare(PairArgs),
     /// Compare two sides and show the rows and values that differ
@@ -85,15 +90,8 @@ pub struct MergeArgs {
 
 #[derive(clap::Args)]
 pub struct CountsArgs {
-    /// The first side (the source): a URL of TDengine or InfluxDB, a file of rows, or - for stdin; without both, TS_SOURCE_URL
-    #[arg(value_name = "A")]
-    pub a: Option<String>,
-    /// The second side (the target); without both, TS_TARGET_URL
-    #[arg(value_name = "B")]
-    pub b: Option<String>,
-    /// Count these tables (measurements) [default: all of both sides]
-    #[arg(long, value_name = "NAME[=NAME_IN_B]", value_delimiter = ',')]
-    pub table: Vec<String>,
+    #[command(flatten)]
+    pub list: ListArgs,
     /// The flags for names with which lp-encode wrote the second side
     #[arg(long, value_name = "FLAGS", allow_hyphen_values = true)]
     pub map: Option<String>,
@@ -103,18 +101,76 @@ pub struct CountsArgs {
     /// Only rows before this instant
     #[arg(long, value_name = "INSTANT")]
     pub until: Option<String>,
-    /// Width of a bucket: each is a question to both sides
-    #[arg(long, value_name = "DURATION", default_value = "1d", value_parser = cli::args::duration)]
-    pub bucket: Duration,
+    /// Width of a bucket: each is a question to both sides [default: 1d; two StarRocks clusters: by partition, unless one of
+    /// --bucket, --since, --until, --settle or --map is given]
+    #[arg(long, value_name = "DURATION", value_parser = cli::args::duration)]
+    pub bucket: Option<Duration>,
+    #[command(flatten)]
+    pub sides: SidesArgs,
     #[command(flatten)]
     pub settle: SettleArgs,
-    /// Show buckets with equal counts, too
+    #[command(flatten)]
+    pub read: ReadArgs,
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
+/// The sides answer for themselves: files cannot.
+#[derive(clap::Args)]
+#[command(mut_arg("a", |arg| arg.help("The first side (the source): starrocks://USER@HOST:9030/DB; without both, TS_SOURCE_URL")))]
+pub struct HashArgs {
+    /// The hash function: auto is the best one that both versions have
+    #[arg(long, value_enum, default_value_t = HashWith::Auto, value_name = "NAME")]
+    pub function: HashWith,
+    #[command(flatten)]
+    pub list: ListArgs,
+    #[command(flatten)]
+    pub sides: SidesArgs,
+    /// A cluster may take this long for a statement, which reads a partition
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = cli::args::duration, help_heading = "Connection options")]
+    pub query_timeout: Duration,
+    #[command(flatten)]
+    pub select: SelectArgs,
+}
+
+/// A function of StarRocks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum HashWith {
+    Auto,
+    /// 64 bits; from 3.2 on
+    #[value(name = "xx_hash3_64")]
+    XxHash3,
+    /// 32 bits, taken twice; every version has it
+    #[value(name = "murmur_hash3_32")]
+    Murmur3,
+}
+
+/// What is looked at in two StarRocks clusters.
+#[derive(clap::Args)]
+#[command(next_help_heading = "Two StarRocks clusters")]
+pub struct SelectArgs {
+    /// Only these partitions, by name: EACH(p1,p2), RANGE(from,to) without `to`, STARTWITH(from), ENDWITH(to) without `to`,
+    /// names and globs by comma; ALL(): tables as a whole, whatever their partitions
+    #[arg(long, value_name = "WHICH", value_parser = Selection::from_str)]
+    pub partitions: Option<Selection>,
+    /// Only rows with this condition, in StarRocks' SQL: "value > 5 AND site = 'x'"
+    #[arg(long = "where", value_name = "SQL")]
+    pub condition: Option<String>,
+    /// Leave these columns out
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+}
+
+/// What is listed.
+#[derive(clap::Args)]
+pub struct ListArgs {
+    /// Show what is equal, too
     #[arg(long)]
     pub all: bool,
     /// Form of the report
     #[arg(long, value_enum, default_value_t = Out::Json, value_name = "FORM")]
     pub out: Out,
-    /// Show so many buckets; the others are counted
+    /// Show so many buckets or partitions; the others are counted
     #[arg(long, value_name = "N", default_value_t = 1000)]
     pub limit: u64,
     /// Two empty sides are equal (otherwise: exit 10)
@@ -122,24 +178,6 @@ pub struct CountsArgs {
     pub allow_empty: bool,
     #[command(flatten)]
     pub output: OutputArgs,
-    #[command(flatten)]
-    pub read: ReadArgs,
-    /// Read the source's password from this file; without it TS_SOURCE_PASSWORD
-    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
-    pub source_password_file: Option<PathBuf>,
-    /// Read the source's token from this file; without it TS_SOURCE_TOKEN
-    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
-    pub source_token_file: Option<PathBuf>,
-    /// Read the target's password from this file; without it TS_TARGET_PASSWORD
-    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
-    pub target_password_file: Option<PathBuf>,
-    /// Read the target's token from this file; without it TS_TARGET_TOKEN
-    #[arg(long, value_name = "FILE", help_heading = "Connection options")]
-    pub target_token_file: Option<PathBuf>,
-    #[command(flatten)]
-    pub retry: RetryArgs,
-    #[command(flatten)]
-    pub tls: TlsArgs,
 }
 
 #[derive(clap::Args)]
@@ -374,6 +412,21 @@ fn pair(flag: &str, form: &str, text: &str) -> Result<(String, String)> {
     match text.split_once('=') {
         Some((left, right)) if !left.is_empty() && !right.is_empty() => Ok((left.to_owned(), right.to_owned())),
         _ => Err(Error::usage(format!("{flag} '{text}': give {form}"))),
+    }
+}
+
+impl CountsArgs {
+    /// Does anything speak of buckets of time?
+    pub fn by_time(&self) -> bool {
+        let instants = self.since.is_some() || self.until.is_some() || self.settle.settle.is_some();
+        instants || self.bucket.is_some() || self.map.is_some()
+    }
+}
+
+impl SelectArgs {
+    /// Is anything said?
+    pub fn is_given(&self) -> bool {
+        self.partitions.is_some() || self.condition.is_some() || !self.ignore.is_empty()
     }
 }
 

@@ -1,28 +1,31 @@
 //! `counts`: how many values each table has in each bucket of time, counted by the systems themselves. Quick, and no proof:
-//! equal counts say nothing of values.
+//! equal counts say nothing of values. Two StarRocks clusters count by partition (`partitioned`).
 
 use crate::args::{CountsArgs, DEFAULTS};
 use crate::canonical::instant;
-use crate::counted::{self, Counted, File, Influx, Source, Tdengine};
+use crate::counted::{self, Counted, File, Source};
 use crate::digest::bucket_of;
 use crate::input::{Input, Spec};
 use crate::names::Names;
 use crate::options::Options;
+use crate::partitioned::{self, Plan};
 use crate::report::Out;
+use crate::sides::Place;
 use cli::Run;
 use cli::output::Output;
 use fault::{Error, Kind, Result};
-use net::http;
-use net::retry::Policy;
-use net::tls::Tls;
 use rows::time::{Nanos, Unit, parse_instant};
 use serde_json::{Map, Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// Buckets of all tables together, at most: each is a question to both sides.
 const BUCKETS: i128 = 100_000;
+/// The width of a bucket where nothing is said.
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// A side that can be asked.
 struct Side {
@@ -36,19 +39,28 @@ struct Side {
 
 /// Counts both sides.
 pub fn run(args: &CountsArgs, run: &Run) -> Result<()> {
-    let mut out = BufWriter::new(Output::create(args.output.output.as_deref())?);
-    let width = i64::try_from(args.bucket.as_nanos()).ok().filter(|width| *width > 0);
+    let given_up = Arc::new(AtomicBool::new(false));
+    let (a, b) = match args.sides.open(&given_up, run)? {
+        (Place::Starrocks(a), Place::Starrocks(b)) if !args.by_time() => {
+            let plan = Plan { list: &args.list, sides: &args.sides, select: &args.select, hash: None };
+            return partitioned::run(&plan, [a, b], &given_up, run);
+        }
+        _ if args.select.is_given() => {
+            let text = "--partitions, --where and --ignore are for two StarRocks clusters, counted by partition";
+            return Err(Error::usage(text));
+        }
+        places => places,
+    };
+    let mut out = BufWriter::new(Output::create(args.list.output.output.as_deref())?);
+    let width = i64::try_from(args.bucket.unwrap_or(DAY).as_nanos()).ok().filter(|width| *width > 0);
     let width = width.ok_or_else(|| Error::usage("--bucket must be between 1ns and 292 years"))?;
     let settled = args.settle.settled()?;
     let at = |text: &Option<String>| text.as_deref().map(parse_instant).transpose();
     let (since, until) = (at(&args.since)?, at(&args.until)?.into_iter().chain(settled).min());
     let options = Options { since, until, bucket: width, ..DEFAULTS };
     let names = args.map.as_deref().map(Names::new).transpose()?;
-    if args.a.is_some() != args.b.is_some() {
-        return Err(Error::usage("give both sides, or none of them and TS_SOURCE_URL and TS_TARGET_URL"));
-    }
-    let mut a = open(args, args.a.as_deref(), net::Side::Source, &options, run)?;
-    let mut b = open(args, args.b.as_deref(), net::Side::Target, &options, run)?;
+    let mut a = side(a, args, Kind::Source, &options, run)?;
+    let mut b = side(b, args, Kind::Target, &options, run)?;
     let tables = tables(args, names.as_ref(), &mut a, &mut b)?;
     let (mut buckets, mut differing, mut shown) = (0u64, 0u64, 0u64);
     for (name, theirs) in &tables {
@@ -62,18 +74,18 @@ pub fn run(args: &CountsArgs, run: &Run) -> Result<()> {
             let fields = differences(&x, &y);
             differing += u64::from(!fields.is_empty());
             run.counter("buckets").set(buckets);
-            if (fields.is_empty() && !args.all) || shown >= args.limit {
+            if (fields.is_empty() && !args.list.all) || shown >= args.list.limit {
                 continue;
             }
             shown += 1;
-            let line = match args.out {
+            let line = match args.list.out {
                 Out::Json => json(name, theirs, (from, to), (&x, &y), &fields),
                 Out::Text => text(name, from, (&x, &y), &fields),
             };
             writeln!(out, "{line}").map_err(cannot_write)?;
         }
     }
-    let empty = a.cells + b.cells == 0 && !args.allow_empty;
+    let empty = a.cells + b.cells == 0 && !args.list.allow_empty;
     let none = "none: nothing was counted on either side, which proves nothing: check the names and the range, or say --allow-empty";
     let (word, message) = match (differing, empty) {
         (0, true) => ("none", none.to_owned()),
@@ -98,7 +110,7 @@ pub fn run(args: &CountsArgs, run: &Run) -> Result<()> {
     run.counter("cells").set(a.cells.max(b.cells));
     run.counter("differences").set(differing);
     run.note("verdict", word);
-    let last = match args.out {
+    let last = match args.list.out {
         Out::Json => summary.to_string(),
         Out::Text => {
             let side = |which: &str, side: &Side| {
@@ -130,66 +142,28 @@ impl Side {
     }
 }
 
-/// Opens a side: a URL, a file, or what the environment says.
-fn open(args: &CountsArgs, text: Option<&str>, which: net::Side, options: &Options, run: &Run) -> Result<Side> {
-    let is_source = which == net::Side::Source;
-    let kind = if is_source { Kind::Source } else { Kind::Target };
+/// A side that can be asked.
+fn side(place: Place, args: &CountsArgs, which: Kind, options: &Options, run: &Run) -> Result<Side> {
     let made = |name, source| Side { name, source, unnamed: false, rows: None, cells: 0 };
-    if let Some(path) = text.filter(|text| !text.contains("://")) {
-        let input = Input::open(&Spec::Path(PathBuf::from(path)), args.read.settings(None), false, kind, run)?;
-        let rows = counted::rows(input)?;
-        let name = rows.name.clone();
-        let file = File::read(rows, options, run)?;
-        return Ok(Side { unnamed: file.unnamed, ..made(name, Box::new(file)) });
-    }
-    let (side, password, token) = match is_source {
-        true => ("SOURCE", &args.source_password_file, &args.source_token_file),
-        false => ("TARGET", &args.target_password_file, &args.target_token_file),
-    };
-    let endpoint = cli::args::endpoint(side, text, password.as_ref(), token.as_ref())?;
-    let policy = Policy::new(args.retry.retries);
-    let settings = http::Options {
-        connect_timeout: args.retry.timeout,
-        timeout: args.retry.timeout,
-        tls: Tls { insecure: args.tls.tls_insecure, ca_file: args.tls.tls_ca_file.clone() },
-        stop: net::Stop::new(run.stopped()),
-        ..http::Options::new(which)
-    };
-    if endpoint.url.starts_with(tdengine::client::SYSTEM) {
-        let config = tdengine::Config::new(&endpoint.url, endpoint.password, endpoint.token, settings)?;
-        return Ok(made(config.name(), Box::new(Tdengine::new(config, policy, run)?)));
-    }
-    let target = influx::Target::parse(&endpoint.url, endpoint.password, endpoint.token)?;
-    let name = target.to_string();
-    Ok(made(name, Box::new(Influx::new(influx::Client::new(target, settings)?, policy, run))))
+    Ok(match place {
+        Place::File(path) => {
+            let rows = counted::rows(Input::open(&Spec::Path(path), args.read.settings(None), false, which, run)?)?;
+            let name = rows.name.clone();
+            let file = File::read(rows, options, run)?;
+            Side { unnamed: file.unnamed, ..made(name, Box::new(file)) }
+        }
+        Place::Tdengine(name, server) => made(name, Box::new(server)),
+        Place::Influx(name, server) => made(name, Box::new(server)),
+        Place::Starrocks(cluster) => made(cluster.name().to_owned(), Box::new(cluster)),
+    })
 }
 
 /// The tables to count: the name in a, and that in b.
 fn tables(args: &CountsArgs, names: Option<&Names>, a: &mut Side, b: &mut Side) -> Result<Vec<(String, String)>> {
     let (mine, theirs) = (a.source.tables()?, b.source.tables()?);
-    let mut pairs: BTreeSet<(String, String)> = BTreeSet::new();
-    for text in &args.table {
-        let (name, other) = text.split_once('=').unwrap_or((text, text));
-        pairs.insert((name.to_owned(), other.to_owned()));
-    }
-    if args.table.is_empty() {
-        let named = |side: &Side, names: Vec<String>| if side.unnamed { Vec::new() } else { names };
-        for name in named(a, mine.clone()) {
-            let other = names.map_or(Ok(name.as_str()), |names| names.table(&name))?.to_owned();
-            pairs.insert((name, other));
-        }
-        for name in named(b, theirs.clone()) {
-            if !pairs.iter().any(|(_, other)| *other == name) {
-                pairs.insert((name.clone(), name));
-            }
-        }
-    }
-    let exists = |side: &Side, names: &[String], name: &String| side.unnamed || names.contains(name);
-    for (name, other) in &pairs {
-        if !args.table.is_empty() && !exists(a, &mine, name) && !exists(b, &theirs, other) {
-            return Err(Error::new(Kind::Refused, format!("no side has a table {name}")));
-        }
-    }
+    let named = |side: &Side| !side.unnamed;
+    let mine = named(a).then_some(mine.as_slice());
+    let mut pairs = args.sides.tables(names, mine, named(b).then_some(theirs.as_slice()))?;
     if pairs.is_empty() && (a.unnamed || b.unnamed) {
         pairs.insert((String::new(), String::new()));
     }

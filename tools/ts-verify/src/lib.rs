@@ -6,6 +6,7 @@
 pub mod args;
 mod canonical;
 mod classes;
+mod cluster;
 mod column;
 mod compare;
 mod counted;
@@ -25,10 +26,12 @@ mod json;
 mod lanes;
 mod layout;
 mod lines;
+mod listing;
 mod merge;
 mod names;
 mod options;
 mod pair;
+mod partitioned;
 mod recheck;
 mod repair;
 mod report;
@@ -38,6 +41,7 @@ mod runs;
 mod sample;
 mod series;
 mod side;
+mod sides;
 mod sums;
 mod tolerance;
 mod verdict;
@@ -60,7 +64,8 @@ pub static TOOL: Tool = Tool {
 Everything is reduced to cells: (series, time, field) -> value. A NULL, an absent field and an absent row are the same: \
 no cell. The order of rows and columns, the size of batches, the format and the spelling of numbers do not matter.
 
-counts asks both sides how many values their tables have, per bucket of time. digest makes a small digest of one side: per series and hour the number of cells and the sum of their 128-bit hashes. \
+counts asks both sides how many values their tables have, per bucket of time (two StarRocks clusters: per partition). hash asks two \
+StarRocks clusters for the sum of the hashes of all rows of each partition. digest makes a small digest of one side: per series and hour the number of cells and the sum of their 128-bit hashes. \
 merge adds up the digests of parts that were read apart. compare compares two digests, two files of rows, or one of each, and names the series and hours that differ. rows \
 compares two inputs the same way, then reads the differing hours again and shows every row and value.
 
@@ -71,12 +76,13 @@ empty sides, or anything that could not be checked, are no verdict: exit 10. A s
         ("digests made where the data is", "ts-verify digest source.csv -o a.digest && ts-verify digest target.parquet -o b.digest && ts-verify compare a.digest b.digest"),
         ("parts that were read apart, for example by one worker each", "ts-verify merge part-*.digest -o whole.digest"),
         ("a quick look at two databases: counts, which they make themselves", "ts-verify counts tdengine://root@host:6041/db influx1+http://host:8086/db"),
+        ("two StarRocks clusters: which partitions differ, and in which columns", "ts-verify hash starrocks://root@a:9030/db starrocks://root@b:9030/db"),
         ("a page for people, and a list of what to run again", "ts-verify rows source.csv target.parquet --html report.html --repair again.jsonl"),
         ("two commands; a failing one is never taken for a shorter side", "ts-verify rows --source-cmd 'cat source.csv' --target-cmd 'cat target.parquet' --out text"),
     ],
     environment: &[
-        ("TS_SOURCE_URL", "the first side of counts; _PASSWORD and _TOKEN go with it"),
-        ("TS_TARGET_URL", "the second side of counts; _PASSWORD and _TOKEN go with it"),
+        ("TS_SOURCE_URL", "the first side of counts and hash; _PASSWORD and _TOKEN go with it"),
+        ("TS_TARGET_URL", "the second side of counts and hash; _PASSWORD and _TOKEN go with it"),
     ],
 };
 
@@ -86,6 +92,7 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         Command::Digest(args) => make_digest(&args, run),
         Command::Merge(args) => merge::run(&args, run),
         Command::Counts(args) => counts::run(&args, run),
+        Command::Hash(args) => partitioned::hash(&args, run),
         Command::Compare(args) => pair::run(&args, None, run),
         Command::Rows(args) => pair::run(&args.pair, Some(&args), run),
     }
