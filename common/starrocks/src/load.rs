@@ -28,6 +28,8 @@ pub struct Load {
     pub body: Bytes,
     /// Rows in it.
     pub rows: u64,
+    /// A load of its own, with its label, also where the settings let the server merge loads.
+    pub alone: bool,
 }
 
 impl Loader {
@@ -47,12 +49,12 @@ impl Loader {
             method: Method::PUT,
             path: self.settings.path(),
             query: Vec::new(),
-            headers: self.settings.headers(&load.label, load.form, load.packing),
+            headers: self.settings.headers(&load.label, load.form, load.packing, load.alone),
             body: load.body.clone(),
         };
         match self.hops.load(&call) {
             Ok(Answer { status, body, retry_after }) => {
-                judge(status, &body, retry_after, load.rows, self.settings.merge.is_some())
+                judge(status, &body, retry_after, load.rows, self.settings.merge.is_some() && !load.alone)
             }
             Err(missed) => judge_missed(missed),
         }

@@ -100,10 +100,10 @@ impl Settings {
         format!("/api/{}/{}/_stream_load", percent(&self.database), percent(&self.table))
     }
 
-    /// Headers of a load. `label` is left out where the server gives its own (merge commit).
-    pub fn headers(&self, label: &str, form: Form, packing: Packing) -> Headers {
+    /// Headers of a load. `label` is left out where the server gives its own (merge commit, unless it is sent `alone`).
+    pub fn headers(&self, label: &str, form: Form, packing: Packing, alone: bool) -> Headers {
         let mut headers = self.common(form, packing);
-        match self.merge {
+        match self.merge.filter(|_| !alone) {
             None => set(&mut headers, "label", label),
             Some(merge) => {
                 set(&mut headers, "enable_merge_commit", "true");
@@ -236,7 +236,7 @@ mod tests {
             ..Settings::default()
         };
         assert_eq!(settings.path(), "/api/d%20b/t%2F%C3%A9/_stream_load");
-        let csv = settings.headers("L", Form::Csv(Separators { column: 1, row: b'|' }), Packing::Gzip);
+        let csv = settings.headers("L", Form::Csv(Separators { column: 1, row: b'|' }), Packing::Gzip, false);
         for (name, text) in [
             ("label", "L"),
             ("format", "csv"),
@@ -253,7 +253,9 @@ mod tests {
             assert_eq!(value(&csv, name), Some(text), "{name}");
         }
         let merged = Settings { merge: Some(Merge { interval: 100, parallel: 2 }), ..settings.clone() };
-        let merged = merged.headers("L", Form::Json, Packing::None);
+        let alone = merged.headers("L", Form::Json, Packing::None, true);
+        assert_eq!((value(&alone, "label"), value(&alone, "enable_merge_commit")), (Some("L"), None));
+        let merged = merged.headers("L", Form::Json, Packing::None, false);
         assert_eq!((value(&merged, "label"), value(&merged, "enable_merge_commit")), (None, Some("true")));
         let part = settings.transaction_headers("L", Form::Arrow, Packing::None);
         assert_eq!(

@@ -21,6 +21,8 @@ use std::time::Duration;
 pub trait Outside {
     /// Sends a load once. `size`: bytes before compression.
     fn load(&mut self, load: &Load, size: usize) -> Verdict;
+    /// Does the server merge loads with others, so that what it says of one is true of all of them?
+    fn merges(&self) -> bool;
     /// The body as it goes over the wire.
     fn pack(&mut self, body: &Bytes) -> Result<(Bytes, Packing)>;
     /// Asks for the state of a label until `enough` is true of it.
@@ -70,12 +72,13 @@ impl<O: Outside> Delivery<O> {
         // The part to be sent next is the last: halves go in order, for the sake of two rows for one key.
         let mut parts = vec![chunk.whole()];
         let mut bad: Vec<(usize, String)> = Vec::new();
+        let mut alone = !self.outside.merges();
         while let Some(part) = parts.pop() {
             if part.is_empty() {
                 continue;
             }
             let body = chunk.body(&part)?;
-            let halve = match self.send(chunk, &part, &body)? {
+            let halve = match self.send(chunk, &part, &body, alone)? {
                 Sent::Done { before } => {
                     self.outside.delivered(part.len(), body.len(), before);
                     continue;
@@ -87,6 +90,12 @@ impl<O: Outside> Delivery<O> {
                     continue;
                 }
                 Sent::Halve(_) => part,
+                // One bad load fails all that the server has merged it with: whether it was ours shows by itself alone.
+                Sent::Rejected(_) if !alone => {
+                    alone = true;
+                    parts.push(part);
+                    continue;
+                }
                 Sent::Rejected(rejected) => {
                     drop(body);
                     match self.set_aside(chunk, part, rejected, &mut bad) {
@@ -131,10 +140,10 @@ impl<O: Outside> Delivery<O> {
     }
 
     /// Sends a part, again and again if need be.
-    fn send(&mut self, chunk: &Chunk, part: &Part, body: &Bytes) -> Result<Sent> {
+    fn send(&mut self, chunk: &Chunk, part: &Part, body: &Bytes, alone: bool) -> Result<Sent> {
         let label = self.label(chunk, part, body)?;
         let (wire, packing) = self.outside.pack(body)?;
-        let load = Load { label, form: chunk.form, packing, body: wire, rows: part.len() as u64 };
+        let load = Load { label, form: chunk.form, packing, body: wire, rows: part.len() as u64, alone };
         let mut backoff = Backoff::new(self.policy, None);
         // One of our attempts may have been done without our knowing.
         let mut ours = false;

@@ -154,6 +154,10 @@ impl Outside for Live {
         verdict
     }
 
+    fn merges(&self) -> bool {
+        self.loader.settings().merge.is_some()
+    }
+
     fn pack(&mut self, body: &Bytes) -> Result<(Bytes, Packing)> {
         Ok(match self.packing {
             Packing::None => (body.clone(), Packing::None),

@@ -271,7 +271,7 @@ impl Into for Transaction {
         let body = chunk.body(&part)?;
         let (wire, packing) = self.live.pack(&body)?;
         let rows = part.len() as u64;
-        let load = Load { label: self.label.clone(), form: chunk.form, packing, body: wire, rows };
+        let load = Load { label: self.label.clone(), form: chunk.form, packing, body: wire, rows, alone: true };
         let mut backoff = Backoff::new(self.policy, None);
         loop {
             self.live.count(rows, load.body.len())?;

@@ -47,6 +47,8 @@ struct Server {
     labels: Vec<String>,
     rejected: Vec<(String, String)>,
     room: u64,
+    /// Loads that are not alone fail with another's bad row.
+    merges: bool,
     with_log: usize,
     log: String,
     requests: usize,
@@ -70,6 +72,9 @@ impl Outside for Server {
         let rows = rows_of(load);
         assert_eq!(rows.len() as u64, load.rows);
         let reason = "said".to_owned();
+        if self.merges && !load.alone {
+            return Verdict::Rejected(Rejected { reason, ..Rejected::default() });
+        }
         if self.loaded.contains_key(&load.label) {
             return Verdict::Exists { finished: true, reason };
         }
@@ -101,6 +106,10 @@ impl Outside for Server {
             Does::LoadsLess => Verdict::Fatal { reason },
             Does::TooLarge => Verdict::Split { reason },
         }
+    }
+
+    fn merges(&self) -> bool {
+        self.merges
     }
 
     fn pack(&mut self, body: &Bytes) -> Result<(Bytes, Packing)> {
@@ -263,6 +272,16 @@ fn bad_rows_are_found_with_and_without_a_list() {
         assert_eq!(bad, ["bad,0", "bad,17", "bad,50", "bad,51", "bad,99"], "{with_log}");
         assert!(server.requests <= most, "{with_log}: {} requests", server.requests);
         assert!(server.rejected.iter().all(|(_, why)| why == if with_log > 0 { "wrong" } else { "said" }));
+    }
+}
+
+#[test]
+fn a_load_that_failed_with_others_is_tried_by_itself() {
+    for (rows, rejected, requests) in [(good(1), 0, 2), (good(10), 0, 2), (vec![format!("{BAD}\u{1}0")], 1, 2)] {
+        let (server, outcome) = deliver(Server { room: 5, merges: true, ..Server::default() }, &rows, 0);
+        outcome.unwrap();
+        assert_eq!((server.delivered, server.rejected.len()), (rows.len() - rejected, rejected));
+        assert_eq!(server.requests, requests);
     }
 }
 
