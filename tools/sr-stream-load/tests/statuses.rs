@@ -83,6 +83,24 @@ fn too_many_requests_at_once() {
     once("http-limit@2", &[], 4, 1);
 }
 
+/// Some versions misspell it, all mean it.
+#[test]
+fn too_many_requests_at_once_in_each_spelling() {
+    for word in ["cuncurrent", "concurrent"] {
+        let fault = format!("fail=Stream Load exceed http {word} limit 47, please try again later@2");
+        let (cluster, outcome) = run(&[&fault], &[]);
+        let outcome = outcome.code(0);
+        assert_eq!((outcome.number("throttled"), held(&cluster)), (1, all(90)), "{word}: {}", outcome.stderr);
+    }
+}
+
+#[test]
+fn a_back_end_that_is_shut_down() {
+    let (cluster, outcome) = run(&["fail=Service is shutting down, please retry later!@2"], &[]);
+    let outcome = outcome.code(0);
+    assert_eq!((outcome.number("throttled"), held(&cluster)), (1, all(90)), "{}", outcome.stderr);
+}
+
 #[test]
 fn no_memory() {
     once("mem-limit@2", &[], 4, 1);
@@ -101,6 +119,52 @@ fn server_errors_of_http() {
 #[test]
 fn a_server_that_asks_for_time() {
     once("status=503:retry-after=1@2", &[], 4, 1);
+}
+
+#[test]
+fn a_queue_that_is_full_and_a_proxy_that_says_429() {
+    once("queue-full=1@2", &[], 4, 1);
+    once("status=429@2", &[], 4, 1);
+}
+
+#[test]
+fn a_gateway_that_may_have_passed_it_on() {
+    once("status=502@2", &[], 4, 1);
+    once("status=504@2", &[], 4, 1);
+}
+
+#[test]
+fn a_load_that_is_too_large_is_halved() {
+    let (cluster, outcome) = run(&["status=413@2"], &[]);
+    let outcome = outcome.code(0);
+    assert_eq!((outcome.number("splits"), loads(&cluster), held(&cluster)), (1, 5, all(90)), "{}", outcome.stderr);
+}
+
+#[test]
+fn slow_answers_are_waited_for() {
+    once("delay=1s@2", &[], 3, 0);
+    once("slow-read=4KB/s@2", &[], 3, 0);
+}
+
+#[test]
+fn front_ends_that_fail_are_asked_again() {
+    once("status=500@2/fe/api/plant/m", &[], 4, 1);
+    once("lost-reply@2/fe/api/plant/m", &[], 4, 1);
+    once("no-reply@2/fe/api/plant/m", &["--timeout", "1s"], 4, 1);
+}
+
+#[test]
+fn a_state_that_nobody_tells_is_asked_for_again() {
+    let (cluster, outcome) = run(&["lost-reply@2", "status=500@1-3/fe/api/plant/get_load_state"], &[]);
+    assert_eq!((outcome.code(0).number("rows"), held(&cluster), loads(&cluster)), (90, all(90), 3));
+}
+
+/// No list of bad rows comes with it, so they are looked for by halves, and found to be good.
+#[test]
+fn keys_that_are_too_long() {
+    let (cluster, outcome) = run(&["fail=primary key size exceed the limit.@2"], &["--max-rejects", "5"]);
+    let outcome = outcome.code(0);
+    assert_eq!((outcome.number("splits"), loads(&cluster), held(&cluster)), (1, 5, all(90)), "{}", outcome.stderr);
 }
 
 #[test]

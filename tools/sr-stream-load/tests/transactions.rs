@@ -54,6 +54,54 @@ fn a_commit_whose_reply_is_lost_is_a_commit() {
     }
 }
 
+/// What goes wrong at which step, and comes right by itself.
+#[test]
+fn steps_that_fail_are_repeated_or_found_done() {
+    for fault in [
+        "lost-reply@1/be/api/transaction/begin",
+        "running-txns@1/be/api/transaction/begin",
+        "http-limit@1/be/api/transaction/begin",
+        "status=503:retry-after=1@1/be/api/transaction/begin",
+        "status=503@1/be/api/transaction/load",
+        "status=502@1/be/api/transaction/prepare",
+        "status=503@1/fe/api/transaction/commit",
+        "publish-timeout=300ms@1/api/transaction/commit",
+        "cut-body@1/api/transaction/commit",
+        "fail=busy@1/api/transaction/commit",
+        "no-reply@1/be/api/transaction/prepare",
+        "delay=700ms@1/be/api/transaction/load",
+        "lost-reply@1-2/fe/api/plant/get_load_state",
+    ] {
+        let cluster = cluster(&[fault]);
+        let tool = load(&cluster).args(["--txn", "--label", "L", "--batch-rows", "10", "--timeout", "1s"]);
+        let outcome = tool.stdin(rows(0, 20)).run();
+        assert_eq!((outcome.code, held(&cluster)), (0, all(20)), "{fault}\n{}", outcome.stderr);
+    }
+}
+
+/// What goes wrong for good: nothing stays, and the label is free again.
+#[test]
+fn parts_that_fail_roll_everything_back() {
+    for fault in [
+        "too-many-versions@2/be/api/transaction/load",
+        "mem-limit@1/be/api/transaction/load",
+        "truncated-body@2/be/api/transaction/load",
+        "filtered=1@2/be/api/transaction/load",
+        "lose-rows=1@2/be/api/transaction/load",
+        "reset-upload@2/be/api/transaction/load",
+        "no-reply@2/be/api/transaction/load",
+        "fail=something new@1/be/api/transaction/prepare",
+    ] {
+        let cluster = cluster(&[fault]);
+        let load = || load(&cluster).args(["--txn", "--label", "L", "--batch-rows", "10", "--timeout", "1s"]);
+        let outcome = load().stdin(rows(0, 20)).run();
+        let expected = if fault.starts_with("filtered") { 3 } else { 5 };
+        assert_eq!((outcome.code, held(&cluster)), (expected, (0, 0)), "{fault}\n{}", outcome.stderr);
+        load().stdin(rows(0, 20)).run().code(0);
+        assert_eq!(held(&cluster), all(20), "{fault}");
+    }
+}
+
 #[test]
 fn the_split_names_the_transaction() {
     let cluster = cluster(&[]);
