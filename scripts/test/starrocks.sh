@@ -144,5 +144,16 @@ sr-stream-load --quiet --url "${target/\?//plant?}" --table sensors "$scratch/on
 code=0
 manager validate >"$scratch/out" 2>&1 || code=$?
 { [ "$code" -eq 1 ] && grep -q 'partition p202301: DIFFERENT' "$scratch/out"; } || fail "a row that is there twice: validate.sh ends with $code"
-ok "a row that is there twice is found in its partition"
+grep -q "$((partitions - 1)) partitions by hashes that the clusters made" "$scratch/out" || fail "the other partitions are not compared by hashes"
+ok "a row that is there twice is found in its partition, and only there rows are read"
+manager validate --deep >"$scratch/deep" 2>&1 && fail "--deep: equal"
+diff <(grep -h 'DIFFERENT' "$scratch/out") <(grep -h 'DIFFERENT' "$scratch/deep") >&2 || fail "--deep says something else than the hashes"
+! grep -q 'by hashes' "$scratch/deep" || fail "--deep takes hashes"
+ok "all rows read, the same is found"
+printf '%s\n' "$(head -n 1 "$scratch/sensors.csv")" "$(sed -n '2s/^[^,]*/2020-01-01T00:00:00.000Z/p' "$scratch/sensors.csv")" >"$scratch/one.csv"
+sr-stream-load --quiet --url "${target/\?//plant?}" --table sensors "$scratch/one.csv" 2>"$scratch/err" || fail "a row cannot be loaded: $(cat "$scratch/err")"
+code=0
+manager validate >"$scratch/out" 2>&1 || code=$?
+{ [ "$code" -eq 1 ] && grep -q 'partition p202001: extra in the target' "$scratch/out"; } || fail "a partition that only the target has: validate.sh ends with $code"
+ok "a partition that only the target has is found"
 echo "$passed passed"
