@@ -151,3 +151,37 @@ pub(crate) fn remove_temporaries() {
         let _ = std::fs::remove_file(path);
     }
 }
+
+/// A table's or a measurement's name as the name of a file: what a path, a hidden file or a control character is made of is
+/// percent-encoded, and what `also` holds.
+pub fn file_name(name: &str, also: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for (at, c) in name.char_indices() {
+        match c {
+            '.' if at == 0 => text.push_str("%2E"),
+            '/' | '\\' | '%' | '\0'..='\x1f' => text.push_str(&format!("%{:02X}", u32::from(c))),
+            c if also.contains(c) => text.push_str(&format!("%{:02X}", u32::from(c))),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::file_name;
+
+    #[test]
+    fn names_stay_in_their_directory() {
+        for (name, also, file) in [
+            ("cpu", "", "cpu"),
+            ("../x", "", "%2E.%2Fx"),
+            (".", "", "%2E"),
+            ("a b/\u{fc}", "", "a b%2F\u{fc}"),
+            ("a b:\u{6e29}", " :", "a%20b%3A\u{6e29}"),
+            ("100%\n", "", "100%25%0A"),
+        ] {
+            assert_eq!(file_name(name, also), file);
+        }
+    }
+}

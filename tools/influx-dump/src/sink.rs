@@ -1,7 +1,7 @@
 //! Where rows go: one table on one output, line protocol of many measurements on one output, or a file each.
 
 use crate::args::{Args, Plan};
-use cli::output::Output;
+use cli::output::{Output, file_name};
 use cli::{Counter, Run};
 use fault::{Error, Result};
 use influx::catalog::Measurement;
@@ -110,7 +110,7 @@ impl Sink {
             }
             To::Directory(directory) => {
                 let name = group.first().map_or("", |table| table.name.as_str());
-                let path = directory.join(format!("{}.{}", file_name(name), options.to.as_str()));
+                let path = directory.join(format!("{}.{}", file_name(name, ""), options.to.as_str()));
                 let output = Output::create(Some(&path))?.counting(self.bytes.clone());
                 rows::format::create(output, Output::finish, schema, options)?
             }
@@ -171,30 +171,5 @@ impl Write for Shared {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-/// A measurement's name as a file name: what a path or a hidden file is made of is percent-encoded.
-fn file_name(name: &str) -> String {
-    let mut text = String::with_capacity(name.len());
-    for (at, c) in name.char_indices() {
-        match c {
-            '/' | '\\' | '%' | '\0'..='\x1f' => text.push_str(&format!("%{:02X}", u32::from(c))),
-            '.' if at == 0 => text.push_str("%2E"),
-            c => text.push(c),
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn file_names_stay_in_their_directory() {
-        for (name, file) in
-            [("cpu", "cpu"), ("../x", "%2E.%2Fx"), (".", "%2E"), ("a b/ü", "a b%2Fü"), ("100%", "100%25")]
-        {
-            assert_eq!(super::file_name(name), file);
-        }
     }
 }

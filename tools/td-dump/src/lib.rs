@@ -16,7 +16,7 @@ mod target;
 pub use args::Args;
 
 use arrow_schema::SchemaRef;
-use cli::output::Output;
+use cli::output::{Output, file_name};
 use cli::{Run, Tool};
 use dump::{Sink, Work};
 use fault::{Error, Kind, Result};
@@ -25,8 +25,10 @@ use layout::Layout;
 use plan::Plan;
 use rows::format::Format;
 use session::{Connector, Session};
-use std::path::{Path, PathBuf};
 use target::Target;
+
+/// What a shell, or another file system, would take amiss in the name of a file.
+const TAKEN_AMISS: &str = " *?\"<>|:";
 
 /// The tool.
 pub static TOOL: Tool = Tool {
@@ -145,7 +147,8 @@ fn directory(session: &mut Session, args: &Args, connector: &Connector) -> Resul
     std::fs::create_dir_all(directory)
         .map_err(|error| Error::io(format!("cannot create {}", directory.display()), error))?;
     for (target, plan) in prepare(session, args, connector)? {
-        let path = file_name(directory, &target.table, args.to.unwrap_or(Format::Csv));
+        let name = file_name(&target.table, TAKEN_AMISS);
+        let path = directory.join(format!("{name}.{}", args.to.unwrap_or(Format::Csv)));
         let output = Output::create(Some(&path))?.counting(connector.run.counter("bytes"));
         let works = works(vec![(target, plan)], session, args, connector, false)?;
         if args.dry_run {
@@ -166,21 +169,6 @@ fn directory(session: &mut Session, args: &Args, connector: &Connector) -> Resul
         sink.finish()?;
     }
     Ok(())
-}
-
-/// The table's name as a file name: what a file system or a shell would take amiss is escaped as in URLs.
-fn file_name(directory: &Path, table: &str, format: Format) -> PathBuf {
-    let mut name = String::new();
-    for byte in table.bytes() {
-        match byte {
-            b'/' | b'\\' | b'%' | b'*' | b'?' | b'"' | b'<' | b'>' | b'|' | b':' | 0..=b' ' => {
-                name.push_str(&format!("%{byte:02X}"))
-            }
-            b'.' if name.is_empty() => name.push_str("%2E"),
-            other => name.push(char::from(other)),
-        }
-    }
-    directory.join(format!("{name}.{format}"))
 }
 
 /// The schema that all tables share; the name of the measurement is in each row where there are several.
