@@ -132,6 +132,16 @@ pub fn parse_instant(text: &str) -> Result<Nanos> {
     Err(bad())
 }
 
+/// Exit 2 for a half-open range that holds no instant.
+pub fn check_range(since: Option<Nanos>, until: Option<Nanos>) -> Result<()> {
+    match since.zip(until) {
+        Some((since, until)) if since >= until => {
+            Err(Error::usage("--since is not before --until: the range is empty"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn nanos(seconds: i64, nanos: u32) -> Nanos {
     i128::from(seconds) * 1_000_000_000 + i128::from(nanos)
 }

@@ -9,7 +9,7 @@ use influx::dump::Window;
 use influx::{Target, Version, types::FieldType};
 use lp::Dialect;
 use rows::format::Format;
-use rows::time::{Unit, ceil_to, parse_instant};
+use rows::time::{Unit, ceil_to, check_range, parse_instant};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -96,9 +96,7 @@ impl Args {
         let endpoint = self.source.endpoint()?;
         let bound = |text: &Option<String>| text.as_deref().map(parse_instant).transpose();
         let (since, until) = (bound(&self.since)?, bound(&self.until)?);
-        if since.zip(until).is_some_and(|(since, until)| since >= until) {
-            return Err(Error::usage("--since is not before --until"));
-        }
+        check_range(since, until)?;
         let window = match self.window.map(|window| i64::try_from(window.as_nanos())) {
             None => None,
             Some(Ok(nanos)) if nanos > 0 => Some(nanos),

@@ -8,7 +8,7 @@ use cli::rate::RateArgs;
 use fault::{Error, Result};
 use rows::compress::Compression;
 use rows::format::{Format, Header, WriteOptions};
-use rows::time::{Nanos, parse_instant};
+use rows::time::{Nanos, check_range, parse_instant};
 use starrocks::partitions::Selection;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -152,9 +152,7 @@ pub enum Via {
 impl Args {
     /// What clap cannot say. Exit 2.
     pub fn check(&self) -> Result<()> {
-        if self.since.zip(self.until).is_some_and(|(since, until)| since >= until) {
-            return Err(Error::usage("--since is not before --until: the range is empty"));
-        }
+        check_range(self.since, self.until)?;
         if self.columns.as_ref().is_some_and(|all| all.iter().all(String::is_empty)) {
             return Err(Error::usage("--columns names no column"));
         }

@@ -5,7 +5,7 @@ use cli::args::{BatchArgs, EndMarkArgs, OutputArgs, RetryArgs, SourceArgs, TlsAr
 use cli::rate::RateArgs;
 use fault::{Error, Result};
 use rows::format::{Format, Header, WriteOptions};
-use rows::time::{Nanos, parse_instant};
+use rows::time::{Nanos, check_range, parse_instant};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -151,9 +151,7 @@ impl FromStr for Split {
 impl Args {
     /// What clap cannot say.
     pub fn check(&self) -> Result<()> {
-        if self.since.zip(self.until).is_some_and(|(since, until)| since >= until) {
-            return Err(Error::usage("--since is not before --until: the range is empty"));
-        }
+        check_range(self.since, self.until)?;
         if self.to == Some(Format::Lp) {
             return Err(Error::usage("line protocol is made by lp-encode: td-dump … -t arrow | lp-encode"));
         }

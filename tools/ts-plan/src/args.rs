@@ -1,8 +1,8 @@
 //! The command line.
 
 use cli::args::{OutputArgs, RetryArgs, SourceArgs, TlsArgs, duration};
-use fault::{Error, Result};
-use rows::time::{Nanos, parse_instant};
+use fault::Result;
+use rows::time::{Nanos, check_range, parse_instant};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -100,9 +100,6 @@ impl std::fmt::Display for Width {
 impl Args {
     /// What clap cannot say.
     pub fn check(&self) -> Result<()> {
-        if self.since.zip(self.until).is_some_and(|(since, until)| since >= until) {
-            return Err(Error::usage("--since is not before --until: the range is empty"));
-        }
-        Ok(())
+        check_range(self.since, self.until)
     }
 }
