@@ -84,7 +84,6 @@ impl Sink {
         self.run.stop().check()?;
         let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(batch.num_rows());
         if rows > 0 {
-            let batch = if rows < batch.num_rows() { batch.slice(0, rows) } else { batch };
             // Parts of several tables agree in their columns, not in the names of their tables.
             let batch = batch
                 .with_schema(self.schema.clone())
@@ -92,11 +91,10 @@ impl Sink {
             let (count, bytes) = (self.run.counter("rows"), self.run.counter("bytes"));
             let Sink { writer, run, .. } = self;
             run.pace(rows, &bytes, |at, some| {
-                if some < rows {
-                    writer.write(&batch.slice(at, some))?
-                } else {
-                    writer.write(&batch)?
-                };
+                match some < batch.num_rows() {
+                    true => writer.write(&batch.slice(at, some))?,
+                    false => writer.write(&batch)?,
+                }
                 count.add(some as u64);
                 Ok(())
             })?;
