@@ -25,6 +25,7 @@ pub mod workers;
 
 pub use latency::Latency;
 pub use run::{Counter, Run, Stop};
+pub use signals::wait_for_end;
 pub use tool::{Stage, Tool};
 
 use clap::FromArgMatches;

@@ -44,21 +44,26 @@ fn ask(run: &Run, kind: Kind) {
 /// shell between them only.
 pub(crate) fn watch_runner(run: &Run) {
     let Some(number) = std::env::var("TS_RUNNER_FD").ok().and_then(|text| text.parse::<u32>().ok()) else { return };
-    let Ok(mut pipe) = std::fs::File::open(format!("/proc/self/fd/{number}")) else { return };
+    let Ok(pipe) = std::fs::File::open(format!("/proc/self/fd/{number}")) else { return };
     let run = run.clone();
     let work = move || {
-        let mut byte = [0];
-        loop {
-            match pipe.read(&mut byte) {
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                // Nothing is ever written to it.
-                Ok(1..) => {}
-                Ok(0) | Err(_) => break,
-            }
-        }
+        wait_for_end(pipe);
         ask(&run, Kind::Terminated);
     };
     let _ = std::thread::Builder::new().name("runner".into()).spawn(work);
+}
+
+/// Returns when nobody holds the other end of the pipe any more.
+pub fn wait_for_end(mut pipe: impl Read) {
+    let mut byte = [0];
+    loop {
+        match pipe.read(&mut byte) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            // Nothing is ever written to it.
+            Ok(1..) => {}
+            Ok(0) | Err(_) => break,
+        }
+    }
 }
 
 fn end(run: &Run, kind: Kind) -> ! {

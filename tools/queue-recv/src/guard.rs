@@ -5,9 +5,8 @@
 //! what a shell has started.
 
 use fault::{Error, Result};
-use rustix::process::{Pid, Signal, getpgrp, kill_process_group};
+use rustix::process::{Signal, getpgrp, kill_process_group};
 use std::ffi::OsString;
-use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
@@ -24,7 +23,11 @@ pub fn run(command: &[OsString]) -> Result<()> {
     let pipe =
         std::fs::File::open(&path).map_err(|error| Error::io(format!("cannot open {}", path.display()), error))?;
     let group = getpgrp();
-    std::thread::spawn(move || wait_for_end(pipe, group));
+    std::thread::spawn(move || {
+        cli::wait_for_end(pipe);
+        // This process is of the group too.
+        let _ = kill_process_group(group, Signal::KILL);
+    });
     let status = Command::new(program).args(args).spawn().and_then(|mut child| child.wait());
     std::process::exit(match status {
         Ok(status) => status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0)),
@@ -33,17 +36,4 @@ pub fn run(command: &[OsString]) -> Result<()> {
             if error.kind() == std::io::ErrorKind::NotFound { NOT_FOUND } else { NOT_RUN }
         }
     });
-}
-
-fn wait_for_end(mut pipe: std::fs::File, group: Pid) {
-    let mut byte = [0];
-    loop {
-        match pipe.read(&mut byte) {
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Ok(1..) => {}
-            Ok(0) | Err(_) => break,
-        }
-    }
-    // This process is of the group too.
-    let _ = kill_process_group(group, Signal::KILL);
 }
