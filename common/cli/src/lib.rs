@@ -21,6 +21,7 @@ mod run;
 mod signals;
 pub mod stdout;
 mod tool;
+pub mod traffic;
 pub mod workers;
 
 pub use latency::Latency;

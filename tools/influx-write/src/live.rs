@@ -4,8 +4,9 @@ use crate::args::Plan;
 use crate::deliver::Outside;
 use cli::Counter;
 use cli::rate::Rate;
+use cli::traffic::Traffic;
 use cli::workers::Shared;
-use fault::{Error, Result};
+use fault::Result;
 use influx::{Client, Trouble, Verdict};
 use net::Bytes;
 use net::breaker::News;
@@ -24,20 +25,12 @@ pub struct Live {
     precision: Unit,
     packer: Packer,
     gate: Arc<Gate>,
+    traffic: Traffic,
     rows: Counter,
     bytes: Counter,
-    sent: Counter,
-    retries: Counter,
-    requests: Counter,
     splits: Counter,
-    most_in_flight: Counter,
-    slowdowns: Counter,
-    throttled: Counter,
     throttle_wait: Counter,
-    outages: Counter,
-    outage: Counter,
     target_down: Counter,
-    longest_outage: Duration,
     /// Lines are counted only where their rate is limited.
     rows_limited: bool,
 }
@@ -51,20 +44,12 @@ impl Live {
             precision,
             packer: Packer::new(plan.gzip),
             gate: Arc::new(Gate::new(plan.workers, plan.longest_outage)),
+            traffic: Traffic::new(shared, "requests", plan.longest_outage),
             rows: run.counter("rows"),
             bytes: run.counter("bytes"),
-            retries: run.counter("retries"),
-            requests: run.counter("requests"),
             splits: run.counter("splits"),
-            sent: run.counter("sent_bytes"),
-            most_in_flight: run.counter("inflight_max"),
-            slowdowns: run.counter("slowdowns"),
-            throttled: run.counter("throttled"),
             throttle_wait: run.counter("throttle_wait_ms"),
-            outages: run.counter("outages"),
-            outage: run.counter("outage_ms"),
             target_down: run.gauge("target_down"),
-            longest_outage: plan.longest_outage,
             rows_limited: matches!(plan.rate, Some(Rate::Rows(_))),
             shared: Arc::clone(shared),
         }
@@ -74,42 +59,26 @@ impl Live {
     fn learn(&self, turn: Turn, verdict: &Verdict, bytes: usize) {
         let Learnt { change, news } = match verdict {
             Verdict::Retry { after, trouble, reason } => {
-                self.throttled.add(u64::from(*trouble == Trouble::Throttled));
+                if *trouble == Trouble::Throttled {
+                    self.traffic.throttled();
+                }
                 self.gate.failed(turn, *trouble, *after, reason)
             }
             Verdict::Split { certain: false, reason } => self.gate.hung_up(turn, reason),
             _ => self.gate.answered(turn, bytes),
         };
-        self.count();
+        let totals = self.gate.totals();
+        self.traffic.totals(totals.most, totals.outages, totals.outage);
+        self.throttle_wait.set(u64::try_from(totals.asked.as_millis()).unwrap_or(u64::MAX));
+        self.target_down.set(u64::from(totals.down));
         if let Some(Change { from, to, why }) = change {
-            self.slowdowns.add(u64::from(to < from));
-            self.shared.run.info(format!("{to} requests in flight, {from} before: {why}"));
+            self.traffic.limited(from, to, &why);
         }
         match news {
-            Some(News::Down) => self.shared.tell(format!(
-                "the target is down ({}); nothing is read until it is back, for {} s at most",
-                reason(verdict),
-                self.longest_outage.as_secs()
-            )),
-            Some(News::Back(lasted)) => {
-                self.shared.tell(format!("the target is back after {:.1} s", lasted.as_secs_f64()))
-            }
+            Some(News::Down) => self.traffic.gone(reason(verdict)),
+            Some(News::Back(lasted)) => self.traffic.back(lasted),
             None => {}
         }
-    }
-
-    fn count(&self) {
-        let totals = self.gate.totals();
-        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-        self.most_in_flight.set(totals.most as u64);
-        self.throttle_wait.set(milliseconds(totals.asked));
-        self.outages.set(totals.outages);
-        self.outage.set(milliseconds(totals.outage));
-        self.target_down.set(u64::from(totals.down));
-    }
-
-    fn stopped(&self) -> Result<()> {
-        self.shared.run.stop().check()
     }
 }
 
@@ -136,8 +105,7 @@ impl Outside for Live {
             self.gate.failed(turn, Trouble::Other, None, reason(&verdict));
             return verdict;
         }
-        self.requests.add(1);
-        self.sent.add(wire.len() as u64);
+        self.traffic.sends(wire.len());
         let verdict = self.client.write(self.precision, wire.clone(), packed);
         self.packer.reuse(wire);
         self.learn(turn, &verdict, body.len());
@@ -146,33 +114,11 @@ impl Outside for Live {
     }
 
     fn down(&mut self, why: &str) -> Result<bool> {
-        match self.gate.down() {
-            Ok(false) => Ok(false),
-            Ok(true) if self.shared.ended() => {
-                self.stopped()?;
-                Err(Error::new(fault::Kind::Target, why))
-            }
-            Ok(true) => {
-                self.retries.add(1);
-                Ok(true)
-            }
-            Err(lasted) => Err(Error::new(
-                fault::Kind::Target,
-                format!("the target has been down for {:.0} s (--max-outage): {why}", lasted.as_secs_f64()),
-            )),
-        }
+        self.traffic.waits_for_target(self.gate.down(), why)
     }
 
     fn wait(&mut self, time: Duration, why: &str) -> Result<()> {
-        self.retries.add(1);
-        self.shared.again(format!("{why}; trying again in {:.1} s", time.as_secs_f64()));
-        let stop = self.shared.run.stop();
-        if net::retry::sleep(time, &|| stop.is_raised() || self.shared.ended()) {
-            return Ok(());
-        }
-        self.stopped()?;
-        // Another worker failed, and its error is the one to show.
-        Err(Error::new(fault::Kind::Target, why))
+        self.traffic.wait(time, why)
     }
 
     fn delivered(&mut self, lines: usize, bytes: usize) {

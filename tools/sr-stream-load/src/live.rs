@@ -3,8 +3,9 @@
 use crate::args::Plan;
 use crate::deliver::Outside;
 use cli::Counter;
+use cli::traffic::Traffic;
 use cli::workers::Shared;
-use fault::{Error, Kind, Result};
+use fault::{Error, Result};
 use net::Bytes;
 use net::breaker::News;
 use net::gate::{Gate, Learnt, Turn};
@@ -27,21 +28,13 @@ pub struct Live {
     packer: Packer,
     patience: Patience,
     gate: Arc<Gate>,
+    traffic: Traffic,
     rows: Counter,
     bytes: Counter,
     already: Counter,
-    sent: Counter,
-    retries: Counter,
-    requests: Counter,
     splits: Counter,
-    most_in_flight: Counter,
-    slowdowns: Counter,
-    throttled: Counter,
-    outages: Counter,
-    outage: Counter,
     rejected: Counter,
     max_rejects: u64,
-    longest_outage: Duration,
 }
 
 impl Live {
@@ -54,21 +47,13 @@ impl Live {
             packer: Packer::new(u32::from(plan.packing == Packing::Gzip)),
             patience: plan.patience,
             gate: Arc::new(Gate::new(plan.workers, plan.longest_outage)),
+            traffic: Traffic::new(shared, "loads", plan.longest_outage),
             rows: run.counter("rows"),
             bytes: run.counter("bytes"),
             already: run.counter("already"),
-            retries: run.counter("retries"),
-            requests: run.counter("requests"),
             splits: run.counter("splits"),
-            sent: run.counter("sent_bytes"),
-            most_in_flight: run.counter("inflight_max"),
-            slowdowns: run.counter("slowdowns"),
-            throttled: run.counter("throttled"),
-            outages: run.counter("outages"),
-            outage: run.counter("outage_ms"),
             rejected: run.counter("rejected"),
             max_rejects,
-            longest_outage: plan.longest_outage,
             shared: Arc::clone(shared),
         }
     }
@@ -77,53 +62,35 @@ impl Live {
     fn learn(&self, turn: Turn, verdict: &Verdict, bytes: usize) {
         let Learnt { change, news } = match verdict {
             Verdict::Retry { after, trouble, reason } => {
-                self.throttled.add(u64::from(*trouble == Trouble::Throttled));
+                if *trouble == Trouble::Throttled {
+                    self.traffic.throttled();
+                }
                 self.gate.failed(turn, *trouble, *after, reason)
             }
             Verdict::Unknown { trouble, reason } => self.gate.failed(turn, *trouble, None, reason),
             _ => self.gate.answered(turn, bytes),
         };
         let totals = self.gate.totals();
-        self.most_in_flight.set(totals.most as u64);
-        self.outages.set(totals.outages);
-        self.outage.set(u64::try_from(totals.outage.as_millis()).unwrap_or(u64::MAX));
+        self.traffic.totals(totals.most, totals.outages, totals.outage);
         if let Some(Change { from, to, why }) = change {
-            self.slowdowns.add(u64::from(to < from));
-            self.shared.run.info(format!("{to} loads in flight, {from} before: {why}"));
+            self.traffic.limited(from, to, &why);
         }
         let said = match verdict {
             Verdict::Retry { reason, .. } | Verdict::Unknown { reason, .. } => reason,
             _ => "",
         };
         match news {
-            Some(News::Down) => self.shared.tell(format!(
-                "the target is down ({said}); nothing is read until it is back, for {} s at most",
-                self.longest_outage.as_secs()
-            )),
-            Some(News::Back(lasted)) => {
-                self.shared.tell(format!("the target is back after {:.1} s", lasted.as_secs_f64()));
-            }
+            Some(News::Down) => self.traffic.gone(said),
+            Some(News::Back(lasted)) => self.traffic.back(lasted),
             None => {}
         }
-    }
-
-    /// Sleeps, unless a signal comes or another worker has failed.
-    fn sleep(&self, time: Duration, why: &str) -> Result<()> {
-        let stop = self.shared.run.stop();
-        if net::retry::sleep(time, &|| stop.is_raised() || self.shared.ended()) {
-            return Ok(());
-        }
-        stop.check()?;
-        // Another worker failed, and its error is the one to show.
-        Err(Error::new(Kind::Target, why))
     }
 
     /// A request of a transaction, which go one after the other: waits for the rate, and counts it.
     pub fn count(&self, rows: u64, bytes: usize) -> Result<()> {
         self.shared.run.take(rows, bytes as u64)?;
-        self.requests.add(1);
-        self.sent.add(bytes as u64);
-        self.most_in_flight.set(1);
+        self.traffic.sends(bytes);
+        self.traffic.totals(1, 0, Duration::ZERO);
         Ok(())
     }
 
@@ -137,8 +104,7 @@ impl Live {
             self.gate.failed(turn, Trouble::Other, None, "the run has ended");
             return None;
         }
-        self.requests.add(1);
-        self.sent.add(bytes as u64);
+        self.traffic.sends(bytes);
         Some(turn)
     }
 }
@@ -173,8 +139,8 @@ impl Outside for Live {
     }
 
     fn settle(&mut self, label: &str, enough: fn(State) -> bool) -> Result<(State, String)> {
-        let this = self.clone();
-        let outcome = self.loader.settle(label, self.patience, enough, &mut |time| this.sleep(time, "stopped"));
+        let traffic = &self.traffic;
+        let outcome = self.loader.settle(label, self.patience, enough, &mut |time| traffic.sleep(time, "stopped"));
         match &outcome {
             Ok((state, reason)) => {
                 self.shared.run.info(format!("label {label} is {} {reason}", state.as_str()));
@@ -195,27 +161,11 @@ impl Outside for Live {
     }
 
     fn wait(&mut self, time: Duration, why: &str) -> Result<()> {
-        self.retries.add(1);
-        self.shared.again(format!("{why}; trying again in {:.1} s", time.as_secs_f64()));
-        self.sleep(time, why)
+        self.traffic.wait(time, why)
     }
 
     fn down(&mut self, why: &str) -> Result<bool> {
-        match self.gate.down() {
-            Ok(false) => Ok(false),
-            Ok(true) if self.shared.ended() => {
-                self.shared.run.stop().check()?;
-                Err(Error::new(Kind::Target, why))
-            }
-            Ok(true) => {
-                self.retries.add(1);
-                Ok(true)
-            }
-            Err(lasted) => Err(Error::new(
-                Kind::Target,
-                format!("the target has been down for {:.0} s (--max-outage): {why}", lasted.as_secs_f64()),
-            )),
-        }
+        self.traffic.waits_for_target(self.gate.down(), why)
     }
 
     fn delivered(&mut self, rows: usize, bytes: usize, before: bool) {
