@@ -153,6 +153,31 @@ every_way influx-dump-2 SOURCE TOKEN "influx2+http://HOST/?org=o&bucket=demo" "$
 every_way influx-write-1 TARGET PASSWORD influx1+http://u@HOST/demo "$one" "$one_moved" 5 influx-write "${brief[@]}" --rejects rejects
 every_way influx-write-2 TARGET TOKEN "influx2+http://HOST/?org=o&bucket=demo" "$two" "$two_moved" 5 influx-write "${brief[@]}" --rejects rejects
 
+# --- StarRocks: the password, and the key of an object store, which stands in the statements for the cluster --------------
+server=(starrocks --password "$secret" --load "demo.sensors=$scratch/sensors.csv")
+simulate sr "${server[@]}" --log-requests "$said/sr-requests"
+sr=${url/\?//demo?}
+for way in variable file url; do
+  attempt "sr-export-$way" 0 SOURCE PASSWORD $way "$sr" sr-export "${brief[@]}" --table sensors
+  attempt "sr-stream-load-$way" 0 TARGET PASSWORD $way "$sr" sr-stream-load "${brief[@]}" --table sensors "$scratch/sensors.csv"
+  right=$secret right_in_url=$in_url secret=wrong-$secret in_url=wrong-$in_url
+  printf '%s\n' "$secret" >"$scratch/secret"
+  attempt "sr-export-$way-wrong" 6 SOURCE PASSWORD $way "$sr" sr-export "${brief[@]}" --table sensors
+  attempt "sr-stream-load-$way-wrong" 6 TARGET PASSWORD $way "$sr" sr-stream-load "${brief[@]}" --table sensors "$scratch/sensors.csv"
+  secret=$right in_url=$right_in_url
+  printf '%s\n' "$secret" >"$scratch/secret"
+done
+for via in files export; do
+  (
+    export AWS_ACCESS_KEY_ID=key AWS_SECRET_ACCESS_KEY="$secret" AWS_SESSION_TOKEN="$secret" AWS_ENDPOINT_URL=http://127.0.0.1:1
+    there=(sr-export --retries 0 --timeout 60s --via "$via" --poll 50ms --storage s3://b/x)
+    attempt "sr-export-$via" 4 SOURCE PASSWORD variable "$sr" "${there[@]}"
+    attempt "sr-export-$via-plan" 0 SOURCE PASSWORD variable "$sr" "${there[@]}" --dry-run
+    grep -qF "'aws.s3.secret_key' = '***'" "$said/sr-export-$via-plan/stdout" || die 1 "the plan of --via $via does not show where the key goes"
+  )
+done
+ok "StarRocks: the password by variable, file and URL, right and wrong; the key of an object store in statements"
+
 # --- a secret from a file is in no environment, and an environment is nobody's but its owner's ----------------------
 (
   export TS_SOURCE_URL=tdengine://root@$td/demo

@@ -34,7 +34,7 @@ cd "$scratch"
 
 # Twenty months, a partition each.
 ts-gen sensors --rows "$rows" --tables 20 --start 2023-01-01 --interval "$((20 * 30 * 86400 / (rows / 20)))s" --quiet -o "$scratch/sensors.csv" 2>/dev/null
-simulate source starrocks --load "plant.sensors=$scratch/sensors.csv"
+simulate source starrocks --load "plant.sensors=$scratch/sensors.csv" --log-requests "$scratch/requests-source"
 source=$url
 of() { sr-export --quiet --url "${1/\?//plant?}" "${@:2}" 2>/dev/null; }
 partitions=$(of "$source" --list | tail -n +2 | wc -l)
@@ -98,6 +98,51 @@ killed() {
   whole "$1"
 }
 
+# by_itself: the clusters write into the bucket and read from it by themselves, and we see what stands in it. Nobody sees the key.
+by_itself() {
+  local secret=a-secret-of-this-test via code=0 line
+  export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=$secret AWS_ENDPOINT_URL=$endpoint AWS_REGION=us-east-1
+  of "$source" --table sensors -o "$scratch/want.csv"
+  for via in files export; do
+    sr-export -vv --url "${source/\?//plant?}" --via $via --storage "s3://tsferry/by-$via" --concurrency 3 --poll 100ms \
+      >"$scratch/parts" 2>"$scratch/err-$via" &
+    while kill -0 $! 2>/dev/null; do ! grep -ls $secret /proc/[0-9]*/cmdline || fail "the key stands on a command line"; done
+    wait $! || fail "--via $via ends with $?: $(tail -n 1 "$scratch/err-$via")"
+    [ "$(sum_of rows <"$scratch/parts")" -eq "$rows" ] || fail "--via $via: $(sum_of rows <"$scratch/parts") rows"
+    head -n 1 "$scratch/want.csv" >"$scratch/got.csv"
+    while read -r line; do
+      line=${line#*'"path":"'}
+      store-ls --quiet "${line%%'"'*}" 2>/dev/null | awk '{ print $NF }'
+    done <"$scratch/parts" >"$scratch/objects"
+    [ "$(wc -l <"$scratch/objects")" -eq "$partitions" ] || fail "--via $via: $(wc -l <"$scratch/objects") objects"
+    while read -r line; do
+      if [ $via = files ]; then
+        store-get --quiet "$line" 2>/dev/null | ts-convert --quiet -f parquet --output-header none 2>/dev/null
+      else
+        # Columns parted by \x01, rows by \x02, times without T and zone: as the sample has them, without NULL and fractions.
+        store-get --quiet "$line" 2>/dev/null | tr '\001\002' ',\n' | sed -E 's/^(.{10}) (.{8}),/\1T\2.000000Z,/'
+      fi
+    done <"$scratch/objects" >>"$scratch/got.csv"
+    ts-verify compare --quiet --measurement sensors "$scratch/want.csv" "$scratch/got.csv" >"$scratch/out" 2>&1 || fail "--via $via: not equal"
+  done
+  {
+    cat "$scratch/tables.sql"
+    echo "INSERT INTO plant.sensors SELECT * FROM FILES('format' = 'parquet', 'aws.s3.access_key' = 'test', 'aws.s3.secret_key' = '$secret',"
+    echo "'aws.s3.endpoint' = '$endpoint', 'aws.s3.enable_path_style_access' = 'true', 'path' = 's3://tsferry/by-files/*');"
+  } >"$scratch/read.sql"
+  store-cp --quiet --recursive s3://tsferry/by-files/ "file://$scratch/by-files/" 2>"$scratch/err" || fail "store-cp: $(tail -n 1 "$scratch/err")"
+  # One folder: a * stands for names only.
+  find "$scratch/by-files" -name '*.parquet' -exec store-put --quiet s3://tsferry/by-files/ {} + >"$scratch/out" 2>&1 || fail "store-put"
+  simulate reader starrocks --sql "$scratch/read.sql"
+  of "$url" --table sensors -o "$scratch/got.csv"
+  ts-verify compare --quiet --measurement sensors "$scratch/want.csv" "$scratch/got.csv" >"$scratch/out" 2>&1 || fail "read by the cluster: not equal"
+  sr-export -vv --retries 1 --url "${source/\?//plant?}" --via files --storage s3://no-such-bucket/x >"$scratch/out" 2>"$scratch/err-none" || code=$?
+  [ $code -eq 6 ] || fail "a bucket that is not there: exit $code"
+  ! grep -l $secret "$scratch"/requests-source "$scratch"/err-* "$scratch"/*.log "$scratch"/parts || fail "the key is shown"
+  unset AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_ENDPOINT_URL AWS_REGION
+  ok "the cluster writes $partitions partitions into the bucket by itself, with FILES and EXPORT, and another reads them"
+}
+
 for store in $stores; do
   extra=()
   case $store in
@@ -130,6 +175,7 @@ for store in $stores; do
   manager retry >"$scratch/out" 2>&1 || fail "$store: retry.sh ends with $?"
   [ "$(grep -c _stream_load "$scratch/requests-$store" || true)" -eq "$before" ] || fail "$store: retry.sh loaded a part again"
   ok "$store: nothing is sent again where nothing is left"
+  [ "$store" != s3 ] || by_itself
 
   target "$store-killed" "$storage" "${extra[@]}"
   killed "$store: there, after kill -9 at $kills moments"

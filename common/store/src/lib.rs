@@ -20,6 +20,6 @@ pub use location::{Location, Scheme};
 pub use manifest::{Difference, Entry, MANIFEST, Manifest};
 pub use object::{Object, note, rfc3339};
 pub use options::Options;
-pub use settings::{Credentials, Settings};
+pub use settings::{Credentials, Key, Settings};
 pub use upload::{SMALLEST_PART, Upload, Written, digest_of, is_whole};
 pub use uploads::Begun;

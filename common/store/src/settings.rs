@@ -36,6 +36,13 @@ pub struct Credentials {
     pub region: String,
 }
 
+/// A key of the environment, to be handed to somebody who reads and writes in our place.
+pub struct Key {
+    pub id: String,
+    pub secret: Secret,
+    pub token: Option<Secret>,
+}
+
 impl Settings {
     /// What the environment says for this scheme and side.
     ///
@@ -95,6 +102,21 @@ impl Settings {
             )));
         }
         Ok(Settings { scheme, values })
+    }
+
+    /// The key; `None`: whoever asks has a role of his own.
+    pub fn key(&self) -> Option<Key> {
+        let secret = |name: &str| self.value(name).map(Secret::new);
+        Some(Key {
+            id: self.value("access_key_id")?.to_owned(),
+            secret: secret("secret_access_key")?,
+            token: secret("session_token"),
+        })
+    }
+
+    /// Does the bucket stand in the path, not in the host's name? Exit 2 for a setting that is neither true nor false.
+    pub fn path_style(&self) -> Result<bool> {
+        self.virtual_hosted(self.endpoint().as_deref()).map(|virtual_hosted| !virtual_hosted)
     }
 
     fn value(&self, name: &str) -> Option<&str> {
@@ -256,11 +278,14 @@ mod tests {
         assert_eq!((source.region().as_str(), source.value("session_token")), ("eu-west-1", None));
         let target = settings(Scheme::S3, Side::Target, &all[..2]).unwrap();
         assert_eq!((target.endpoint(), target.region().as_str()), (None, "us-east-1"));
-        assert_eq!(settings(Scheme::S3, Side::Target, &all).unwrap().value("access_key_id"), Some("t"));
+        let target = settings(Scheme::S3, Side::Target, &all).unwrap();
+        let key = target.key().unwrap();
+        assert_eq!((key.id.as_str(), key.secret.expose(), key.token.is_none()), ("t", "aws-secret", true));
+        assert!(target.path_style().unwrap() && settings(Scheme::S3, Side::Target, &[]).unwrap().key().is_none());
         let oss = settings(Scheme::Oss, Side::Source, &all).unwrap();
         assert_eq!((oss.value("access_key_id"), oss.value("secret_access_key")), (Some("o"), Some("oss-secret")));
         assert_eq!(oss.endpoint().as_deref(), Some("https://s3.oss-cn-hangzhou.aliyuncs.com"));
-        assert!(oss.virtual_hosted(oss.endpoint().as_deref()).unwrap());
+        assert!(!oss.path_style().unwrap());
         let half = settings(Scheme::S3, Side::Source, &all[..1]).map(drop).unwrap_err();
         assert!(half.kind() == Kind::Usage && half.to_string().contains("half a key"), "{half}");
     }

@@ -42,7 +42,7 @@ const PRIVATE: [(&str, &[&str]); 8] = [
     ("tokio", &["net", "starrocks", "ts-sim", "testkit"]),
     ("mysql_async", &["starrocks", "testkit"]),
     ("opensrv-mysql", &["ts-sim"]),
-    ("object_store", &["store"]),
+    ("object_store", &["store", "ts-sim"]),
     ("reqwest", &["net"]),
     ("hyper", &["net", "ts-sim"]),
     ("clap", &["cli"]),

@@ -5,18 +5,22 @@ use crate::args::{Args, Via};
 use crate::session::{Connector, Session};
 use crate::table::Unit;
 use cli::output::Output;
-use fault::{Error, Kind, Result, Secret};
+use fault::{Error, Kind, Result};
+use net::Side;
 use rows::format::Format;
 use serde_json::json;
 use starrocks::{Client, sql};
 use std::io::Write as _;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use store::{Scheme, Settings};
 
 /// Where the cluster writes, and how it may.
 pub struct Storage {
-    /// Without a slash at its end.
-    path: String,
+    /// Without a slash at its end, as it was given.
+    url: String,
+    /// Its scheme for the cluster.
+    scheme: String,
     /// Keys and values, some of them secret.
     credentials: Vec<(String, String)>,
     via: Via,
@@ -29,12 +33,11 @@ pub struct Storage {
 }
 
 impl Storage {
-    /// From the command line and the environment: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION,
-    /// AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL for s3://, OSS_… for oss://, never one for the other. Exit 2 for what cannot be
-    /// meant.
+    /// From the command line and the environment, as the store- tools read it: AWS_… for s3://, OSS_… for oss://, never one
+    /// for the other. Exit 2 for what cannot be meant.
     pub fn new(args: &Args) -> Result<Storage> {
         let url = args.storage.as_deref().unwrap_or_default().trim_end_matches('/');
-        let Some((scheme, rest)) = url.split_once("://").filter(|(_, rest)| !rest.is_empty()) else {
+        let Some((scheme, _)) = url.split_once("://").filter(|(_, rest)| !rest.is_empty()) else {
             return Err(Error::usage(format!("--storage {url}: write s3://bucket/prefix")));
         };
         let format = args.to.unwrap_or(if args.via == Via::Export { Format::Csv } else { Format::Parquet });
@@ -43,16 +46,21 @@ impl Storage {
             (Via::Export, _) => return Err(Error::usage("--via export writes CSV only")),
             _ => return Err(Error::usage("--via files writes parquet or csv")),
         }
-        let s3 = matches!(scheme, "s3" | "s3a" | "oss");
+        let account = match scheme {
+            "s3" | "s3a" => Some(Scheme::S3),
+            "oss" => Some(Scheme::Oss),
+            _ => None,
+        };
         // OSS is read and written through its S3 interface.
-        let scheme = match (s3, args.via) {
-            (true, Via::Export) => "s3a",
-            (true, _) => "s3",
-            (false, _) => scheme,
+        let scheme = match (account, args.via) {
+            (Some(_), Via::Export) => "s3a",
+            (Some(_), _) => "s3",
+            (None, _) => scheme,
         };
         Ok(Storage {
-            path: format!("{scheme}://{rest}"),
-            credentials: if s3 { credentials(url.starts_with("oss"))? } else { Vec::new() },
+            url: url.to_owned(),
+            scheme: scheme.to_owned(),
+            credentials: account.map_or_else(|| Ok(Vec::new()), credentials)?,
             via: args.via,
             format,
             file_bytes: args.file_bytes,
@@ -65,15 +73,15 @@ impl Storage {
     /// A folder that no other attempt has: what a statement leaves behind that fails is nobody's data.
     fn folder(&self, unit: &Unit, version: u64, attempt: u32) -> String {
         let table = &unit.table;
-        let (path, stamp) = (&self.path, self.stamp);
-        format!("{path}/{}/{}/{}/v{version}-{stamp}-{attempt}/", table.database, table.name, unit.partition_name())
+        let (url, stamp) = (&self.url, self.stamp);
+        format!("{url}/{}/{}/{}/v{version}-{stamp}-{attempt}/", table.database, table.name, unit.partition_name())
     }
 
     /// The statement that writes a partition into this folder.
     fn statement(&self, unit: &Unit, folder: &str) -> Result<String> {
+        let folder = folder.split_once("://").map_or(String::new(), |(_, rest)| format!("{}://{rest}", self.scheme));
         if self.via == Via::Files {
-            let mut pairs =
-                vec![("path".to_owned(), folder.to_owned()), ("format".to_owned(), self.format.to_string())];
+            let mut pairs = vec![("path".to_owned(), folder.clone()), ("format".to_owned(), self.format.to_string())];
             pairs.push(("compression".into(), if self.format == Format::Csv { "uncompressed" } else { "zstd" }.into()));
             pairs.push(("target_max_file_size".into(), self.file_bytes.to_string()));
             if self.format == Format::Csv {
@@ -141,39 +149,30 @@ impl Storage {
     }
 }
 
-fn credentials(oss: bool) -> Result<Vec<(String, String)>> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|text| !text.is_empty());
-    let (key_name, secret_name, token_name) = match oss {
-        true => ("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", "OSS_SESSION_TOKEN"),
-        false => ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
-    };
-    let (regions, endpoints) = match oss {
-        true => (["OSS_REGION", ""], ["OSS_ENDPOINT", ""]),
-        false => (["AWS_REGION", "AWS_DEFAULT_REGION"], ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
-    };
+/// What the cluster shows to the object store. It sees the same endpoint as we do.
+fn credentials(scheme: Scheme) -> Result<Vec<(String, String)>> {
+    let settings = Settings::from_env(scheme, Side::Source)?;
     let mut pairs: Vec<(String, String)> = Vec::new();
     let mut add = |key: &str, value: String| pairs.push((format!("aws.s3.{key}"), value));
-    match (variable(key_name), variable(secret_name)) {
-        (Some(key), Some(secret)) => {
-            add("access_key", key);
-            // Servers repeat statements in their errors.
-            add("secret_key", Secret::new(secret).expose().to_owned());
-            if let Some(token) = variable(token_name) {
-                add("session_token", Secret::new(token).expose().to_owned());
+    match settings.key() {
+        Some(key) => {
+            add("access_key", key.id);
+            // A secret that is known as one: servers repeat statements in their errors.
+            add("secret_key", key.secret.expose().to_owned());
+            if let Some(token) = key.token {
+                add("session_token", token.expose().to_owned());
             }
         }
-        (None, None) if !oss => add("use_instance_profile", "true".into()),
-        _ => return Err(Error::usage(format!("{key_name} and {secret_name} go together"))),
+        None if scheme == Scheme::Oss => {
+            return Err(Error::usage("no key for oss://: set OSS_ACCESS_KEY_ID and OSS_ACCESS_KEY_SECRET"));
+        }
+        None => add("use_instance_profile", "true".into()),
     }
-    let first = |names: [&str; 2]| names.into_iter().filter(|name| !name.is_empty()).find_map(variable);
-    if let Some(region) = first(regions) {
-        add("region", region);
-    }
-    if let Some(endpoint) = first(endpoints) {
+    add("region", settings.region());
+    if let Some(endpoint) = settings.endpoint() {
         add("enable_ssl", (!endpoint.starts_with("http://")).to_string());
         add("endpoint", endpoint);
-        // OSS takes the bucket in the host's name only.
-        add("enable_path_style_access", (!oss).to_string());
+        add("enable_path_style_access", settings.path_style()?.to_string());
     }
     Ok(pairs)
 }

@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::exec::query::{Columns, Made};
 use super::exec::{Answer, Refusal, Scan, Session, Source};
 use super::server::Server;
+use super::sql::redacted::redacted;
 use super::value::Value;
 use super::version::Version;
 use crate::faults::{Fault, NO_REPLY_HOLD};
@@ -150,7 +151,7 @@ impl AsyncMysqlShim<Out> for Shim {
     }
 
     async fn on_query<'a>(&'a mut self, query: &'a str, results: Writer<'a>) -> io::Result<()> {
-        let path: String = query.chars().take(200).collect();
+        let path = redacted(query, 200);
         let entry = self.session.server.log.begin("MYSQL", &path, None);
         // A statement may work for seconds: other connections go on meanwhile.
         let answer = tokio::task::block_in_place(|| self.session.run(query));

@@ -19,6 +19,7 @@ struct Work {
     database: String,
     table: String,
     urls: Vec<String>,
+    broker: Vec<(String, String)>,
     format: Option<String>,
     separator: Vec<u8>,
     partitions: Vec<String>,
@@ -50,9 +51,8 @@ pub fn start(session: &Session, cursor: &mut Cursor<'_>) -> Result<Answer, Refus
     let format = if cursor.eat(&["FORMAT", "AS"]) { Some(cursor.string()?) } else { None };
     let columns = if cursor.is(&["("]) { cursor.names()? } else { Vec::new() };
     cursor.expect(&[")"])?;
-    if cursor.eat(&["WITH", "BROKER"]) && cursor.is(&["("]) {
-        cursor.properties()?;
-    }
+    let with = cursor.eat(&["WITH", "BROKER"]) && cursor.is(&["("]);
+    let broker = if with { cursor.properties()? } else { Vec::new() };
     let properties = if cursor.eat(&["PROPERTIES"]) { cursor.properties()? } else { Vec::new() };
     cursor.end()?;
     let get = |name: &str| properties.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
@@ -67,6 +67,7 @@ pub fn start(session: &Session, cursor: &mut Cursor<'_>) -> Result<Answer, Refus
         database: database.clone(),
         table: table.clone(),
         urls,
+        broker,
         format,
         separator: unescaped(&separator),
         partitions,
@@ -114,7 +115,8 @@ fn run(server: &Arc<Server>, work: &Work) {
 fn load(server: &Arc<Server>, work: &Work) -> Result<(), String> {
     // Without FORMAT the name's end tells.
     let by_name = || if work.urls.iter().any(|u| u.ends_with(".parquet")) { "parquet" } else { "csv" }.to_string();
-    let files = Files::at(&work.urls, &work.format.clone().unwrap_or_else(by_name), work.separator.clone(), 0)?;
+    let format = work.format.clone().unwrap_or_else(by_name);
+    let files = Files::at(&work.urls, &work.broker, &format, work.separator.clone(), 0)?;
     let settings = Settings { strict: work.strict, partitions: work.partitions.clone(), ..Settings::default() };
     // Columns of Parquet go by name, those of CSV by place.
     let csv = files.columns.first().is_none_or(|(name, _)| name.starts_with('$'));
@@ -144,10 +146,9 @@ fn load(server: &Arc<Server>, work: &Work) -> Result<(), String> {
     })?;
     let load = loader.finish();
     let outcome = load.outcome.clone();
-    let bytes: u64 = files.paths.iter().filter_map(|p| p.metadata().ok()).map(|m| m.len()).sum();
     update(server, work.id, |record| {
         record.scan_rows = outcome.total;
-        record.scan_bytes = bytes;
+        record.scan_bytes = files.bytes;
         record.filtered_rows = outcome.filtered;
         record.sink_rows = outcome.loaded;
         record.tracking_log = outcome.errors.join("\n");

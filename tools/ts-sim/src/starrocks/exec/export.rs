@@ -1,10 +1,10 @@
 //! `EXPORT TABLE` (dossier starrocks 3.7): CSV files, under a temporary folder first, then renamed.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::files_out::{Format, Out, local};
+use super::files_out::{Format, Out};
 use super::query::Columns;
+use super::storage::Place;
 use super::unload::unescaped;
 use super::{Answer, Refusal, Session, jobs};
 use crate::starrocks::datetime;
@@ -34,7 +34,7 @@ pub struct Export {
 
 struct Work {
     query: String,
-    folder: PathBuf,
+    folder: Place,
     prefix: String,
     /// Place of each column in the table.
     places: Vec<usize>,
@@ -52,13 +52,14 @@ pub fn start(session: &Session, cursor: &mut Cursor<'_>) -> Result<Answer, Refus
     cursor.expect(&["TO"])?;
     let path = cursor.string()?;
     let properties = if cursor.eat(&["PROPERTIES"]) { cursor.properties()? } else { Vec::new() };
+    let mut broker = Vec::new();
     if cursor.eat(&["WITH", "BROKER"]) {
         // A broker's name may follow; there is none since 2.5.
         if !cursor.is(&["("]) && !cursor.is(&[";"]) && *cursor.peek() != Kind::End {
             cursor.take();
         }
         if cursor.is(&["("]) {
-            cursor.properties()?;
+            broker = cursor.properties()?;
         }
     }
     cursor.end()?;
@@ -68,8 +69,7 @@ pub fn start(session: &Session, cursor: &mut Cursor<'_>) -> Result<Answer, Refus
     let format =
         Format::Csv { separator: get("column_separator", "\t"), delimiter: get("line_delimiter", "\n"), header: false };
     let database = session.database_of(&table)?;
-    let target = local(&path)?.to_string_lossy().into_owned();
-    let (folder, prefix) = target.rsplit_once('/').unwrap_or(("", &target));
+    let (folder, prefix) = Place::open(&path, &broker)?.split();
     let mut store = session.server.store_mut();
     let found = store.table(&database, &table.name)?;
     let schema = found.schema.clone();
@@ -100,8 +100,8 @@ pub fn start(session: &Session, cursor: &mut Cursor<'_>) -> Result<Answer, Refus
     });
     let work = Work {
         query: session.query_id(),
-        folder: PathBuf::from(folder),
-        prefix: if prefix.is_empty() { "data_".to_string() } else { prefix.to_string() },
+        folder,
+        prefix: if prefix.is_empty() { "data_".to_string() } else { prefix },
         columns: places.iter().map(|at| (schema.fields[*at].name.clone(), schema.fields[*at].ty.clone())).collect(),
         places,
         pieces: chosen.iter().flat_map(|p| p.rows.pieces()).collect(),
@@ -149,10 +149,10 @@ fn run(server: &Arc<Server>, work: Work) {
 }
 
 fn write(work: &Work) -> Result<(), String> {
-    let temporary = work.folder.join(format!("__starrocks_export_tmp_{}", work.query));
+    let temporary = work.folder.and(&format!("__starrocks_export_tmp_{}/", work.query));
     let name = format!("{}{}_0_1_0.csv", work.prefix, work.query);
-    let path = temporary.join(&name);
-    let mut out = Out::create(&path, &work.columns, &work.format)?;
+    let place = temporary.and(&name);
+    let mut out = Out::create(place.clone(), &work.columns, &work.format)?;
     for piece in &work.pieces {
         for row in (0..piece.chunk.rows).filter(|row| piece.is_live(*row)) {
             let values: Vec<Value<'_>> = work.places.iter().map(|at| piece.chunk.get(row, *at)).collect();
@@ -160,7 +160,6 @@ fn write(work: &Work) -> Result<(), String> {
         }
     }
     out.finish()?;
-    let failed = |e: std::io::Error| format!("cannot rename {}: {e}", path.display());
-    std::fs::rename(&path, work.folder.join(&name)).map_err(failed)?;
-    std::fs::remove_dir(&temporary).map_err(failed)
+    place.rename(&work.folder.and(&name))?;
+    temporary.remove_folder()
 }

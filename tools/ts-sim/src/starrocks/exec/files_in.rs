@@ -1,8 +1,6 @@
-//! Files that the cluster reads by itself: `FILES(…)` and LOAD LABEL, CSV and Parquet on `file://` paths.
+//! Files that the cluster reads by itself: `FILES(…)` and LOAD LABEL, CSV and Parquet.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
@@ -13,9 +11,8 @@ use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::eval::like;
-use super::files_out::local;
 use super::query::Columns;
+use super::storage::Place;
 use super::unload::unescaped;
 use crate::starrocks::types::{LONGEST, STRING, Type};
 use crate::starrocks::value::Value;
@@ -23,7 +20,9 @@ use crate::starrocks::value::Value;
 /// Files to read, and their columns.
 #[derive(Debug)]
 pub struct Files {
-    pub paths: Vec<PathBuf>,
+    places: Vec<Place>,
+    /// Of all files.
+    pub bytes: u64,
     pub columns: Columns,
     format: Format,
 }
@@ -41,16 +40,25 @@ impl Files {
         let path = get("path").ok_or("path is a mandatory property.")?;
         let separator = unescaped(get("csv.column_separator").unwrap_or("\t"));
         let skip = get("csv.skip_header").and_then(|n| n.parse().ok()).unwrap_or(0);
-        Files::at(&[path.to_string()], get("format").ok_or("format is a mandatory property.")?, separator, skip)
+        let format = get("format").ok_or("format is a mandatory property.")?;
+        Files::at(&[path.to_string()], properties, format, separator, skip)
     }
 
-    /// Files of these paths, whose last parts may have `*`.
-    pub fn at(urls: &[String], format: &str, separator: Vec<u8>, skip: usize) -> Result<Files, String> {
-        let mut paths = Vec::new();
+    /// Files of these URLs, whose last parts may have `*`; `properties` say how buckets are reached.
+    pub fn at(
+        urls: &[String],
+        properties: &[(String, String)],
+        format: &str,
+        separator: Vec<u8>,
+        skip: usize,
+    ) -> Result<Files, String> {
+        let mut found = Vec::new();
         for url in urls {
-            paths.extend(matching(&local(url)?)?);
+            found.extend(Place::open(url, properties)?.matching()?);
         }
-        let first = paths
+        let bytes = found.iter().map(|(_, size)| size).sum();
+        let places: Vec<Place> = found.into_iter().map(|(place, _)| place).collect();
+        let first = places
             .first()
             .ok_or_else(|| format!("No files were found matching the pattern(s) or path(s): '{}'", urls.join(",")))?;
         let (format, columns) = match format.to_ascii_lowercase().as_str() {
@@ -62,16 +70,16 @@ impl Files {
             }
             other => return Err(format!("Unsupported format {other}")),
         };
-        Ok(Files { paths, columns, format })
+        Ok(Files { places, bytes, columns, format })
     }
 
     /// Visits every row until that returns false.
     pub fn each(&self, visit: &mut dyn FnMut(&[Value<'static>]) -> Result<bool, String>) -> Result<(), String> {
-        for path in &self.paths {
+        for place in &self.places {
             match &self.format {
                 Format::Parquet => {
-                    let failed = |e: &dyn std::fmt::Display| format!("cannot read {}: {e}", path.display());
-                    let file = File::open(path).map_err(|e| failed(&e))?;
+                    let failed = |e: &dyn std::fmt::Display| format!("cannot read {}: {e}", place.shown());
+                    let file = place.read()?;
                     let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build());
                     for batch in reader.map_err(|e| failed(&e))? {
                         if !self.batch(&batch.map_err(|e| failed(&e))?, visit)? {
@@ -80,7 +88,7 @@ impl Files {
                     }
                 }
                 Format::Csv { separator, skip } => {
-                    for line in lines(path)?.skip(*skip) {
+                    for line in lines(place)?.skip(*skip) {
                         let line = line?;
                         let row: Vec<Value<'static>> = split(&line, separator)
                             .map(|cell| if cell == b"\\N" { Value::Null } else { Value::Bytes(cell.to_vec().into()) })
@@ -113,27 +121,8 @@ impl Files {
     }
 }
 
-fn matching(path: &Path) -> Result<Vec<PathBuf>, String> {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    if !name.contains('*') {
-        return Ok(if path.is_file() { vec![path.to_path_buf()] } else { Vec::new() });
-    }
-    let pattern = name.replace('_', "\\_").replace('*', "%");
-    let folder = path.parent().unwrap_or(path);
-    let entries = std::fs::read_dir(folder).map_err(|e| format!("cannot list {}: {e}", folder.display()))?;
-    let mut found: Vec<PathBuf> = entries
-        .flatten()
-        .filter(|entry| like(pattern.as_bytes(), entry.file_name().to_string_lossy().as_bytes()))
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file())
-        .collect();
-    found.sort();
-    Ok(found)
-}
-
-fn lines(path: &Path) -> Result<impl Iterator<Item = Result<Vec<u8>, String>>, String> {
-    let shown = path.display().to_string();
-    let file = File::open(path).map_err(|e| format!("cannot read {shown}: {e}"))?;
+fn lines(place: &Place) -> Result<impl Iterator<Item = Result<Vec<u8>, String>>, String> {
+    let (shown, file) = (place.shown(), place.read()?);
     Ok(BufReader::new(file).split(b'\n').map(move |line| line.map_err(|e| format!("cannot read {shown}: {e}"))))
 }
 
@@ -151,10 +140,9 @@ fn split<'a>(line: &'a [u8], separator: &'a [u8]) -> impl Iterator<Item = &'a [u
     })
 }
 
-fn parquet_columns(path: &Path) -> Result<Columns, String> {
-    let failed = |e: &dyn std::fmt::Display| format!("cannot read {}: {e}", path.display());
-    let file = File::open(path).map_err(|e| failed(&e))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| failed(&e))?;
+fn parquet_columns(place: &Place) -> Result<Columns, String> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(place.read()?)
+        .map_err(|e| format!("cannot read {}: {e}", place.shown()))?;
     let fields = builder.schema().fields().iter().map(|field| {
         let ty = match field.data_type() {
             DataType::Boolean => Type::Boolean,

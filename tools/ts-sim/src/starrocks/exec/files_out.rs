@@ -1,8 +1,7 @@
-//! Files that the cluster writes by itself: CSV and Parquet, on a path of the backend's machine (`file://`).
+//! Files that the cluster writes by itself: CSV and Parquet.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::builder::{
@@ -16,6 +15,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
 use super::query::Columns;
+use super::storage::Place;
 use crate::starrocks::types::Type;
 use crate::starrocks::value::Value;
 
@@ -47,16 +47,11 @@ impl Format {
     }
 }
 
-/// The local path of a `file://` URL.
-pub fn local(url: &str) -> Result<PathBuf, String> {
-    match url.strip_prefix("file://") {
-        Some(path) if path.starts_with('/') => Ok(PathBuf::from(path)),
-        _ => Err(format!("the simulator reaches file:///absolute/paths only, not {url}")),
-    }
-}
-
 /// A file that is being written.
 pub struct Out {
+    place: Place,
+    /// Another handle of the file.
+    file: File,
     kind: Kind,
     columns: Columns,
     bytes: u64,
@@ -71,13 +66,11 @@ enum Kind {
 const BATCH: usize = 8192;
 
 impl Out {
-    /// Makes the file, and the folders above it.
-    pub fn create(path: &Path, columns: &Columns, format: &Format) -> Result<Out, String> {
-        let failed = |e: std::io::Error| format!("cannot write {}: {e}", path.display());
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let file = File::create(path).map_err(failed)?;
+    /// Begins the file.
+    pub fn create(place: Place, columns: &Columns, format: &Format) -> Result<Out, String> {
+        let failed = |e: std::io::Error| format!("cannot write {}: {e}", place.shown());
+        let other = place.create()?;
+        let file = other.try_clone().map_err(failed)?;
         let kind = match format {
             Format::Csv { separator, delimiter, header } => {
                 let mut file = BufWriter::new(file);
@@ -97,7 +90,7 @@ impl Out {
                 Kind::Parquet { writer: Box::new(writer), schema, rows: Vec::new() }
             }
         };
-        Ok(Out { kind, columns: columns.clone(), bytes: 0 })
+        Ok(Out { place, file: other, kind, columns: columns.clone(), bytes: 0 })
     }
 
     /// Bytes written, about.
@@ -139,12 +132,13 @@ impl Out {
     /// Ends the file.
     pub fn finish(self) -> Result<(), String> {
         match self.kind {
-            Kind::Csv { mut file, .. } => file.flush().map_err(|e| format!("cannot write: {e}")),
+            Kind::Csv { mut file, .. } => file.flush().map_err(|e| format!("cannot write: {e}"))?,
             Kind::Parquet { mut writer, schema, mut rows } => {
                 flush(&mut writer, &schema, &mut rows, &self.columns)?;
-                writer.close().map(|_| ()).map_err(|e| format!("parquet: {e}"))
+                writer.close().map(|_| ()).map_err(|e| format!("parquet: {e}"))?;
             }
         }
+        self.place.keep(self.file)
     }
 }
 

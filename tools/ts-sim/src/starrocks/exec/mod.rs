@@ -19,6 +19,7 @@ mod session;
 mod show;
 mod show_create;
 mod show_partitions;
+mod storage;
 mod unload;
 mod virtual_table;
 

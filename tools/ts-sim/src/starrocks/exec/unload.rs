@@ -1,6 +1,7 @@
 //! `INSERT INTO FILES(…) SELECT …` (dossier starrocks 3.6): returns when the files are there.
 
-use super::files_out::{Format, Out, local};
+use super::files_out::{Format, Out};
+use super::storage::Place;
 use super::{Answer, Refusal, Session, query};
 use crate::starrocks::sql::select::Select;
 use crate::starrocks::version::Version;
@@ -33,7 +34,9 @@ pub fn run(session: &Session, properties: &[(String, String)], select: &Select) 
         other => return Err(format!("Unsupported format {other} for table functions FILES").into()),
     };
     let path = get("path").ok_or("path is a mandatory property.")?;
-    let folder = local(path)?.to_string_lossy().into_owned();
+    let place = Place::open(path, properties)?;
+    // A path that ends in a slash is a folder, others begin the files' names ([memory]).
+    let stem = if place.is_folder() { place.and("data_") } else { place };
     let single = get("single") == Some("true");
     let most = match get("target_max_file_size") {
         Some(text) => text.parse().map_err(|_| "target_max_file_size should be a positive integer")?,
@@ -46,10 +49,8 @@ pub fn run(session: &Session, properties: &[(String, String)], select: &Select) 
     let mut out: Option<Out> = None;
     source.each(|row| {
         if out.is_none() {
-            // A path that ends in a slash is a folder, others begin the files' names ([memory]).
-            let stem = if folder.ends_with('/') { format!("{folder}data_") } else { folder.clone() };
-            let path = format!("{stem}{id}_0_{files}.{}", format.extension());
-            out = Some(Out::create(path.as_ref(), &columns, &format)?);
+            let name = format!("{id}_0_{files}.{}", format.extension());
+            out = Some(Out::create(stem.and(&name), &columns, &format)?);
             files += 1;
         }
         if let Some(file) = &mut out {

@@ -5,5 +5,6 @@ pub mod cursor;
 pub mod expr;
 pub mod lexer;
 pub mod partitions;
+pub mod redacted;
 pub mod select;
 pub mod statement;
