@@ -215,3 +215,32 @@ fn tables_can_be_made_elsewhere_and_statements_shown_first() {
     assert_eq!(plain.lines().count(), 5, "{plain}");
     assert!(!here.requests().iter().any(|request| request["path"].as_str().unwrap_or("").contains("FILES(")));
 }
+
+/// Two front ends of the same data; the one that is read from goes away for good in the middle.
+#[test]
+fn a_front_end_that_goes_away_is_left_for_the_next_one() {
+    let slow = ["delay=300ms@1-/mysql/d/meters"];
+    let mut fronts = vec![cluster(&meters(), &slow), cluster(&meters(), &slow)];
+    let url = format!("starrocks://root@{},{}/d", fronts[0].mysql, fronts[1].mysql);
+    let directory = temp_dir();
+    let folder = directory.path().to_str().unwrap().to_owned();
+    let running = std::thread::spawn(move || {
+        tool("sr-export").args(["--url", &url, "--output-dir", &folder, "--concurrency", "1"]).run()
+    });
+    let reads = |front: &testkit::Starrocks| {
+        front.requests().iter().filter(|r| r["path"].as_str().is_some_and(|sql| sql.contains("PARTITION(`p"))).count()
+    };
+    let used = loop {
+        if let Some(used) = fronts.iter().position(|front| reads(front) > 0) {
+            break used;
+        }
+        assert!(!running.is_finished(), "nothing was read");
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    drop(fronts.remove(used));
+    let outcome = running.join().unwrap().code(0);
+    assert_eq!(outcome.number("rows"), 402, "{}", outcome.stderr);
+    assert!(reads(&fronts[0]) > 0, "{}", outcome.stderr);
+    let rows: usize = files(directory.path()).values().map(|text| text.lines().count() - 1).sum();
+    assert_eq!(rows, 402);
+}

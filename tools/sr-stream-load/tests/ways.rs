@@ -84,3 +84,46 @@ fn the_front_end_gets_no_rows() {
         .collect();
     assert_eq!(seen, [(307, false), (200, true)]);
 }
+
+/// Two back ends take turns; one of them is known to the front end, and nobody is behind its address.
+#[test]
+fn of_several_back_ends_the_living_one_gets_all_loads() {
+    let two = ["--be-listen", "127.0.0.1:0", "--be-listen", "127.0.0.1:0"];
+    let columns = "ts DATETIME, dev VARCHAR(8), v BIGINT";
+    let by = |cluster: &testkit::Starrocks, node: &str| {
+        let requests = cluster.requests();
+        requests.iter().filter(|request| request["node"] == node && request["status"] == 200).count()
+    };
+    let cluster = common::with(&[], &two, columns, "DUPLICATE KEY(ts, dev)");
+    load(&cluster).args(["--batch-rows", "10", "--concurrency", "1"]).stdin(rows(0, 60)).run().code(0);
+    assert_eq!((held(&cluster), by(&cluster, "be1"), by(&cluster, "be2")), (all(60), 3, 3));
+    let dead = [&two[..], &["--be-name", "127.0.0.9:1"]].concat();
+    let cluster = common::with(&[], &dead, columns, "DUPLICATE KEY(ts, dev)");
+    let outcome = load(&cluster).args(["--batch-rows", "10"]).stdin(rows(0, 60)).run().code(0);
+    assert_eq!((held(&cluster), by(&cluster, "be1"), by(&cluster, "be2")), (all(60), 0, 6), "{}", outcome.stderr);
+    assert!(outcome.number("retries") > 0, "{}", outcome.stderr);
+}
+
+/// The front end that has answered goes away in the middle: the next one is asked, for the states of labels too.
+#[test]
+fn a_front_end_that_goes_away_is_left_for_the_next_one() {
+    let cluster = cluster(&["delay=100ms@1-/be", "lost-reply@7/be"]);
+    // Another front end of the same cluster: on another address, with the same port.
+    let port = cluster.host.rsplit_once(':').unwrap().1;
+    let first = Sim::proxy_on(&format!("127.0.0.9:{port}"), &format!("http://{}", cluster.host), &[]);
+    let url = cluster.database("plant").replace("root@127.0.0.1", "root@127.0.0.9:1,127.0.0.1");
+    let running = std::thread::spawn(move || {
+        let tool = testkit::tool("sr-stream-load").args(["--url", &url, "--table", "m", "--poll", "50ms"]);
+        tool.args(["--batch-rows", "10", "--concurrency", "1"]).stdin(rows(0, 100)).run()
+    });
+    while first.requests().len() < 3 {
+        assert!(!running.is_finished(), "the first front end was not asked");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let asked = first.requests().len();
+    drop(first);
+    let outcome = running.join().unwrap().code(0);
+    assert_eq!((outcome.number("rows"), held(&cluster)), (100, all(100)), "{}", outcome.stderr);
+    let fronts = cluster.requests().iter().filter(|request| request["node"] == "fe").count();
+    assert!(fronts > asked && fronts >= 10, "{fronts} requests, {asked} of them by the first");
+}
