@@ -52,6 +52,18 @@ pub struct Numbers {
     pub milliseconds: u64,
 }
 
+impl Numbers {
+    /// Into a reply, in the server's order.
+    fn put(&self, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
+        put("NumberTotalRows", json!(self.outcome.total));
+        put("NumberLoadedRows", json!(self.outcome.loaded));
+        put("NumberFilteredRows", json!(self.outcome.filtered));
+        put("NumberUnselectedRows", json!(self.outcome.unselected));
+        put("LoadBytes", json!(self.bytes));
+        put("LoadTimeMs", json!(self.milliseconds));
+    }
+}
+
 /// The reply to a Stream Load (dossier starrocks 1.5; the order is the server's).
 #[derive(Debug)]
 pub struct LoadReply<'a> {
@@ -92,13 +104,8 @@ impl LoadReply<'_> {
                 put("Message", json!(failure.message));
             }
         }
-        let Numbers { outcome, bytes, milliseconds } = &self.numbers;
-        put("NumberTotalRows", json!(outcome.total));
-        put("NumberLoadedRows", json!(outcome.loaded));
-        put("NumberFilteredRows", json!(outcome.filtered));
-        put("NumberUnselectedRows", json!(outcome.unselected));
-        put("LoadBytes", json!(bytes));
-        put("LoadTimeMs", json!(milliseconds));
+        let milliseconds = self.numbers.milliseconds;
+        self.numbers.put(&mut put);
         put("BeginTxnTimeMs", json!(0));
         put("StreamLoadPlanTimeMs", json!(1));
         put("ReadDataTimeMs", json!(0));
@@ -130,7 +137,8 @@ pub fn operation(op: &str, label: &str, result: &Result<(u64, Numbers), Failure>
             }
             put("Message", json!(failure.message));
         }
-        Ok((id, Numbers { outcome, bytes, milliseconds })) => {
+        Ok((id, numbers)) => {
+            let Numbers { bytes, milliseconds, .. } = numbers;
             put("Status", json!("OK"));
             put("Message", json!(""));
             put("Label", json!(label));
@@ -147,12 +155,7 @@ pub fn operation(op: &str, label: &str, result: &Result<(u64, Numbers), Failure>
                 }
                 "prepare" | "commit" => {
                     put("TxnId", json!(id));
-                    put("NumberTotalRows", json!(outcome.total));
-                    put("NumberLoadedRows", json!(outcome.loaded));
-                    put("NumberFilteredRows", json!(outcome.filtered));
-                    put("NumberUnselectedRows", json!(outcome.unselected));
-                    put("LoadBytes", json!(bytes));
-                    put("LoadTimeMs", json!(milliseconds));
+                    numbers.put(&mut put);
                     put("StreamLoadPlanTimeMs", json!(0));
                     put("ReceivedDataTimeMs", json!(0));
                     put("WriteDataTimeMs", json!(milliseconds));

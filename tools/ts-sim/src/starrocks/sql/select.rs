@@ -4,8 +4,8 @@ use super::cursor::{Cursor, Qualified};
 use super::expr::{Expr, expression};
 use super::lexer::Kind;
 
-/// A query.
-#[derive(Debug, Clone, PartialEq)]
+/// A query; the default is one of nothing from nowhere.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Select {
     pub distinct: bool,
     pub items: Vec<Item>,
@@ -49,17 +49,7 @@ pub fn select(cursor: &mut Cursor<'_>) -> Result<Select, String> {
     while cursor.eat(&[","]) {
         items.push(item(cursor)?);
     }
-    let mut out = Select {
-        distinct,
-        items,
-        from: None,
-        filter: None,
-        group: Vec::new(),
-        having: None,
-        order: Vec::new(),
-        limit: None,
-        offset: 0,
-    };
+    let mut out = Select { distinct, items, ..Select::default() };
     if cursor.eat(&["FROM"]) {
         out.from = Some(from(cursor)?);
         alias(cursor)?;

@@ -252,17 +252,7 @@ fn show(cursor: &mut Cursor<'_>) -> Result<Statement, String> {
 
 /// `SELECT *` of nothing yet.
 pub fn everything() -> Select {
-    Select {
-        distinct: false,
-        items: vec![Item::Star],
-        from: None,
-        filter: None,
-        group: Vec::new(),
-        having: None,
-        order: Vec::new(),
-        limit: None,
-        offset: 0,
-    }
+    Select { items: vec![Item::Star], ..Select::default() }
 }
 
 fn create_any(cursor: &mut Cursor<'_>) -> Result<Statement, String> {
