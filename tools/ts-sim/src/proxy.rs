@@ -23,6 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use crate::args::ProxyArgs;
 use crate::faults::{Fault, Faults, NO_REPLY_HOLD};
 use crate::listen::Listener;
+use crate::request_log::agent;
 use crate::wire::{Ending, Wire};
 
 type Body = BoxBody<Bytes, io::Error>;
@@ -84,8 +85,7 @@ impl Proxy {
         let data = is_data(&path);
         let fault = self.faults.verdict_where(|_, prefix| path.starts_with(prefix) && (data || !prefix.is_empty()));
         let size = Arc::new(AtomicU64::new(0));
-        let agent = request.headers().get(hyper::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-        let entry = self.listener.log.begin(&method, &path, agent);
+        let entry = self.listener.log.begin(&method, &path, agent(request.headers()));
         let log = |status: u16| entry.end(size.load(Ordering::Relaxed), status);
         let (head, mut body) = request.into_parts();
         match &fault {

@@ -8,7 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use fault::{Error, Kind, Result};
+use hyper::header::{HeaderMap, USER_AGENT};
 use serde_json::{Value, json};
+
+/// What a client calls itself.
+pub fn agent(headers: &HeaderMap) -> Option<&str> {
+    headers.get(USER_AGENT)?.to_str().ok()
+}
 
 /// An open log, or nothing at all without the option.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use super::store::Store;
 use super::throttle::{self, Throttle};
 use crate::faults::{Fault, Faults, NO_REPLY_HOLD};
 use crate::listen::Listener;
+use crate::request_log::agent;
 use crate::wire::{Ending, Wire};
 use bytes::Bytes;
 use http_body_util::{BodyExt, StreamBody};
@@ -131,8 +132,7 @@ async fn answer(
     let (method, path) = (head.method.to_string(), head.uri.path().to_string());
     let fault = if is_data(&path) { faults.verdict(&path) } else { None };
     let is_write = path.contains("/write");
-    let agent = head.headers.get(hyper::header::USER_AGENT).and_then(|agent| agent.to_str().ok());
-    let entry = Arc::new(listener.log.begin(&method, &path, agent));
+    let entry = Arc::new(listener.log.begin(&method, &path, agent(&head.headers)));
     let log = |bytes: usize, status: u16| entry.end(bytes as u64, status);
     if fault == Some(Fault::ResetUpload) {
         // the first bytes are read, so that the client is really in the middle of its body

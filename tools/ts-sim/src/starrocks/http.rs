@@ -19,6 +19,7 @@ use super::load::{be, fe};
 use super::server::Server;
 use crate::faults::{Fault, NO_REPLY_HOLD};
 use crate::listen::Listener;
+use crate::request_log::agent;
 use crate::wire::{Ending, Wire};
 
 type Body = BoxBody<Bytes, io::Error>;
@@ -313,8 +314,7 @@ async fn answer(
     let (head, incoming) = request.into_parts();
     let mut call = Call::new(node, &head);
     call.fault = verdict(server, &call);
-    let agent = call.headers.get("user-agent").and_then(|agent| agent.to_str().ok());
-    let entry = server.log.begin(&call.method, &call.path, agent).of(node.name());
+    let entry = server.log.begin(&call.method, &call.path, agent(&call.headers)).of(node.name());
     let mut upload = Upload { incoming, rate: None, received: 0, ended: false };
     match &call.fault {
         Some(Fault::ResetUpload) => {
