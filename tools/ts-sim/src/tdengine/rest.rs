@@ -56,13 +56,7 @@ pub fn login(call: &Call) -> Reply {
 
 /// One statement.
 pub async fn sql(call: Call, body: Incoming, gzip: bool) -> Reply {
-    let fault = call.server.faults.query_verdict(&call.path);
-    if fault == Some(Fault::ResetUpload) {
-        call.log(0);
-        return Err(call.ending.reset());
-    }
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    call.size.store(body.len() as u64, Ordering::Relaxed);
+    let (body, fault) = received(&call, body).await?;
     if let Some(reply) = instead(&call, fault.as_ref()).await {
         return reply;
     }
@@ -76,6 +70,18 @@ pub async fn sql(call: Call, body: Incoming, gzip: bool) -> Reply {
     }
     call.log(reply.as_ref().map_or(0, |r| r.status().as_u16()));
     reply
+}
+
+/// The body of a data request, and the fault that it gets.
+pub async fn received(call: &Call, body: Incoming) -> io::Result<(Bytes, Option<Fault>)> {
+    let fault = call.server.faults.query_verdict(&call.path);
+    if fault == Some(Fault::ResetUpload) {
+        call.log(0);
+        return Err(call.ending.reset());
+    }
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
+    call.size.store(body.len() as u64, Ordering::Relaxed);
+    Ok((body, fault))
 }
 
 /// Compresses a complete reply when the client asked for it, errors too (recorded); streamed ones are compressed already.

@@ -1,12 +1,10 @@
 //! `POST /influxdb/v1/write`, `/opentsdb/v1/put/json/DB`, `/opentsdb/v1/put/telnet/DB`.
 
 use std::io::{self, Read};
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::read::GzDecoder;
-use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::Incoming;
 
@@ -38,13 +36,7 @@ fn opentsdb(path: &str) -> Option<(Protocol, String)> {
 
 /// One write.
 pub async fn write(call: Call, body: Incoming, gzip: bool) -> Reply {
-    let fault = call.server.faults.query_verdict(&call.path);
-    if fault == Some(Fault::ResetUpload) {
-        call.log(0);
-        return Err(call.ending.reset());
-    }
-    let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-    call.size.store(body.len() as u64, Ordering::Relaxed);
+    let (body, fault) = rest::received(&call, body).await?;
     if let Some(Fault::SlowRead(rate)) = fault {
         tokio::time::sleep(Duration::from_secs_f64(body.len() as f64 / rate as f64)).await;
     }
