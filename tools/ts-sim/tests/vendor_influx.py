@@ -3,11 +3,8 @@
 influxdb (v1) and influxdb-client (v2) write points of every type and read them back value by value; then they read what
 was loaded with --load. Exit 1 and the difference when something does not agree.
 """
-import os
-import subprocess
 import sys
 import tempfile
-import time
 import urllib.parse
 
 import influxdb
@@ -15,6 +12,8 @@ import influxdb.exceptions
 import influxdb_client
 from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
+
+from vendor_sim import Sim
 
 BASE = 1700000000000000000
 STRINGS = ["plain", "", 'quote " and \\ backslash', "comma, space = equals", "łódź 温度 🌡", "two\nlines", "'single'"]
@@ -31,31 +30,13 @@ def same(what, got, expected):
         sys.exit(f"{what}: got {got!r}, expected {expected!r}")
 
 
-class Sim:
+class Influx(Sim):
     """A running ts-sim influx."""
 
     def __init__(self, bin_dir, *args):
-        self.dir = tempfile.TemporaryDirectory()
-        ready = os.path.join(self.dir.name, "ready")
-        command = [os.path.join(bin_dir, "ts-sim"), "influx", "--ready-file", ready, *args]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 30
-        while not os.path.exists(ready):
-            if self.process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"ts-sim did not start: {command}")
-            time.sleep(0.01)
-        with open(ready) as file:
-            self.url = file.read().strip()
+        super().__init__(bin_dir, "influx", *args)
         parsed = urllib.parse.urlparse(self.url)
         self.host, self.port = parsed.hostname, parsed.port
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.dir.cleanup()
 
 
 def rows():
@@ -100,7 +81,7 @@ def check_v1_rows(what, client, measurement, expected, text=lambda s: s):
 
 
 def v1(bin_dir, flavor):
-    with Sim(bin_dir, "--flavor", flavor) as sim:
+    with Influx(bin_dir, "--flavor", flavor) as sim:
         client = influxdb.InfluxDBClient(sim.host, sim.port, database="db")
         client.ping()
         client.create_database("db")
@@ -136,9 +117,9 @@ def v1(bin_dir, flavor):
     with tempfile.NamedTemporaryFile("w", suffix=".lp") as file:
         file.write(line_protocol())
         file.flush()
-        with Sim(bin_dir, "--flavor", flavor, "--database", "db", "--load", file.name) as sim:
+        with Influx(bin_dir, "--flavor", flavor, "--database", "db", "--load", file.name) as sim:
             check_v1_rows(f"{flavor} --load", influxdb.InfluxDBClient(sim.host, sim.port, database="db"), "m", rows())
-    with Sim(bin_dir, "--flavor", flavor, "--database", "db", "--auth", "me:secret") as sim:
+    with Influx(bin_dir, "--flavor", flavor, "--database", "db", "--auth", "me:secret") as sim:
         influxdb.InfluxDBClient(sim.host, sim.port, "me", "secret", "db").write_points([points[0]], time_precision="n")
         try:
             influxdb.InfluxDBClient(sim.host, sim.port, "me", "wrong", "db").write_points([points[0]])
@@ -208,7 +189,7 @@ def check_v2_rows(what, api, measurement, expected):
 
 def v2(bin_dir):
     expected = rows()
-    with Sim(bin_dir, "--flavor", "2.9") as sim:
+    with Influx(bin_dir, "--flavor", "2.9") as sim:
         client = influxdb_client.InfluxDBClient(sim.url, token=None, org="o")
         setup = influxdb_client.SetupService(client.api_client)
         same("2.9: set up already", setup.get_setup().allowed, True)
@@ -247,7 +228,7 @@ def v2(bin_dir):
     with tempfile.NamedTemporaryFile("w", suffix=".lp") as file:
         file.write(line_protocol())
         file.flush()
-        with Sim(bin_dir, "--flavor", "2.9", "--bucket", "b", "--org", "o", "--token", "t", "--load", file.name) as sim:
+        with Influx(bin_dir, "--flavor", "2.9", "--bucket", "b", "--org", "o", "--token", "t", "--load", file.name) as sim:
             client = influxdb_client.InfluxDBClient(sim.url, token="t", org="o")
             check_v2_rows("2.9 --load", client.query_api(), "m", expected)
 

@@ -6,17 +6,16 @@ when something does not agree.
 """
 import datetime
 import decimal
-import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
 
 import pymysql
 import pymysql.cursors
 import sqlalchemy
+
+from vendor_sim import Sim
 
 checks = 0
 
@@ -29,29 +28,12 @@ def same(what, got, expected):
         sys.exit(f"{what}: got {got!r}, expected {expected!r}")
 
 
-class Sim:
+class Starrocks(Sim):
     """A running ts-sim starrocks."""
 
-    def __init__(self, bin_dir, *args):
-        self.dir = tempfile.TemporaryDirectory()
-        ready = os.path.join(self.dir.name, "ready")
-        command = [os.path.join(bin_dir, "ts-sim"), "starrocks", "--ready-file", ready, *args]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        end = time.monotonic() + 30
-        while not os.path.exists(ready):
-            if self.process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"ts-sim did not start: {command}")
-            time.sleep(0.01)
-        with open(ready) as file:
-            self.port = int(re.match(r"starrocks://\w+@[^:]+:(\d+)\?", file.read()).group(1))
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
-        self.dir.cleanup()
+    def __init__(self, bin_dir):
+        super().__init__(bin_dir, "starrocks")
+        self.port = int(re.match(r"starrocks://\w+@[^:]+:(\d+)\?", self.url).group(1))
 
 
 DDL = """CREATE TABLE d.t (
@@ -139,7 +121,7 @@ def by_command_line(sim):
     )
 
 
-with Sim(sys.argv[1]) as running:
+with Starrocks(sys.argv[1]) as running:
     by_pymysql(running)
     by_sqlalchemy(running)
     by_command_line(running)

@@ -230,7 +230,7 @@ def main():
             options = ["--rows", str(rows), "--precision", precision, "--tables", "50", "-o", path]
             subprocess.run([os.path.join(binaries, "ts-gen"), dataset, *options], check=True, stderr=subprocess.DEVNULL)
             table = Table(path, precision)
-            with Sim(binaries, directory, ["--load", f"db.{dataset}={path}", "--server-version", version]) as sim:
+            with Sim(binaries, "tdengine", "--load", f"db.{dataset}={path}", "--server-version", version) as sim:
                 for client in clients.split():
                     read = by_rest if client == "rest" else by_websocket
                     what = f"{client} {version} {dataset} {precision}"

@@ -25,7 +25,7 @@ class Server(Sim):
         setup = os.path.join(directory, "setup.sql")
         with open(setup, "w") as out:
             out.write(SETUP)
-        super().__init__(binaries, directory, ["--sql", setup, "--server-version", version])
+        super().__init__(binaries, "tdengine", "--sql", setup, "--server-version", version)
 
     def rows(self, sql):
         """Over REST, without any client."""

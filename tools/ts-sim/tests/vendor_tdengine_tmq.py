@@ -121,11 +121,11 @@ def main():
             options = ["--rows", str(rows), "--precision", precision, "--tables", "50", "-o", path]
             subprocess.run([os.path.join(binaries, "ts-gen"), dataset, *options], check=True, stderr=subprocess.DEVNULL)
             table = Table(path, precision)
-            with Sim(binaries, directory, ["--load", f"db.{dataset}={path}", "--server-version", version]) as sim:
+            with Sim(binaries, "tdengine", "--load", f"db.{dataset}={path}", "--server-version", version) as sim:
                 good &= subscribe(sim.url, dataset, table, f"subscription {version} {dataset} {precision}")
         setup = os.path.join(os.path.dirname(__file__), "../../../testdata/wire/tdengine/tmq_setup.sql")
         for version in ("3.3.1.0", "3.3.6.0"):
-            with Sim(binaries, directory, ["--sql", setup, "--server-version", version]) as sim:
+            with Sim(binaries, "tdengine", "--sql", setup, "--server-version", version) as sim:
                 good &= recorded(sim.url, version)
     return 0 if good else 1
 
