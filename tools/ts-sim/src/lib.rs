@@ -8,6 +8,7 @@ mod csv;
 pub mod faults;
 pub mod influx;
 pub mod listen;
+mod load;
 mod netns;
 pub mod proxy;
 pub mod request_log;

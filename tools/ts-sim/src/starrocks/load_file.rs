@@ -1,10 +1,8 @@
 //! `--load DB.TABLE=FILE`: a typed CSV (`name|type` header) into a table, which is made when it is not there.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 
-use fault::{Error, Kind, Result};
+use fault::{Error, Result};
 
 use super::datetime;
 use super::loading::{Loader, Prepared, Settings};
@@ -13,26 +11,40 @@ use super::server::Server;
 use super::store::Store;
 use super::types::{LONGEST, STRING, Type};
 use super::value::Value;
-use crate::csv::{Csv, Record};
+use crate::csv::Record;
+use crate::load::{Load, malformed};
 
 /// Rows that become visible together.
 const BATCH: u64 = 1_000_000;
 
-/// Reads `DB.TABLE=FILE` and loads the file; `-` is stdin.
+/// Loads what `DB.TABLE=FILE` names.
 pub fn load(server: &Server, spec: &str) -> Result<()> {
-    let usage = || Error::usage(format!("--load {spec}: expected DB.TABLE=FILE"));
-    let (name, path) = spec.split_once('=').ok_or_else(usage)?;
-    let (database, table) = name.split_once('.').ok_or_else(usage)?;
-    if database.is_empty() || table.is_empty() || path.is_empty() {
-        return Err(usage());
-    }
-    let input: Box<dyn BufRead> = if path == "-" {
-        Box::new(BufReader::with_capacity(1 << 20, std::io::stdin()))
-    } else {
-        let file = File::open(path).map_err(|e| Error::io(format!("cannot read {path}"), e))?;
-        Box::new(BufReader::with_capacity(1 << 20, file))
-    };
-    read(server, database, table, path, Csv::new(input))
+    let mut file = Load::open(spec)?;
+    let Load { database, table, path, .. } = file;
+    let sources = header_of(&file.header()?, path)?;
+    let refused = |why: String| Error::usage(format!("--load {database}.{table}: {why}"));
+    make(&mut server.store_mut(), database, table, &sources).map_err(refused)?;
+    let names: Vec<String> = sources
+        .iter()
+        // A name that no table has: its cells are skipped.
+        .map(|s| if s.role == Role::Ignored { String::new() } else { s.name.clone() })
+        .collect();
+    let settings = Settings { strict: true, ..Settings::default() };
+    let start = || Loader::new(&server.store(), database, table, &names, &settings).map_err(refused);
+    let publish = |load: Prepared| server.store_mut().publish(load).map_err(refused);
+    let mut loading = Some(start()?);
+    file.rows(|at, record| {
+        // After the last one is published: it may have made partitions.
+        let loader = match &mut loading {
+            Some(loader) => loader,
+            None => loading.insert(start()?),
+        };
+        let row = values(record, &sources).map_err(|why| malformed(path, at, &why))?;
+        loader.values(row, false).map_err(|why| malformed(path, at, &why))?;
+        let full = loader.outcome().loaded >= BATCH;
+        loading.take_if(|_| full).map_or(Ok(()), |loader| publish(loader.finish()))
+    })?;
+    loading.map_or(Ok(()), |loader| publish(loader.finish()))
 }
 
 /// What a column of the file is.
@@ -48,49 +60,6 @@ enum Role {
     Key,
     Value,
     Ignored,
-}
-
-fn malformed(path: &str, line: u64, why: &str) -> Error {
-    Error::new(Kind::Malformed, format!("{path}:{line}: {why}"))
-}
-
-fn read<R: BufRead>(server: &Server, database: &str, table: &str, path: &str, mut csv: Csv<R>) -> Result<()> {
-    let broken = |at: u64, e: std::io::Error| match e.kind() {
-        std::io::ErrorKind::InvalidData => malformed(path, at, &e.to_string()),
-        _ => Error::io(format!("cannot read {path}"), e),
-    };
-    let sources = match csv.next().map_err(|e| broken(1, e))? {
-        Some(header) => header_of(&header, path)?,
-        None => return Err(malformed(path, 1, "empty input: expected a header `name|type,…`")),
-    };
-    let refused = |why: String| Error::usage(format!("--load {database}.{table}: {why}"));
-    make(&mut server.store_mut(), database, table, &sources).map_err(refused)?;
-    let names: Vec<String> = sources
-        .iter()
-        // A name that no table has: its cells are skipped.
-        .map(|s| if s.role == Role::Ignored { String::new() } else { s.name.clone() })
-        .collect();
-    let settings = Settings { strict: true, ..Settings::default() };
-    let start = || Loader::new(&server.store(), database, table, &names, &settings).map_err(refused);
-    let publish = |load: Prepared| server.store_mut().publish(load).map_err(refused);
-    let mut loader = start()?;
-    loop {
-        let at = csv.at + 1;
-        let Some(record) = csv.next().map_err(|e| broken(at, e))? else { break };
-        if record.get(0).is_some_and(|c| c.starts_with(b"#ts-end ")) {
-            break;
-        }
-        if record.len() == 1 && record.get(0).is_none() && sources.len() > 1 {
-            continue;
-        }
-        let row = values(&record, &sources).map_err(|why| malformed(path, at, &why))?;
-        loader.values(row, false).map_err(|why| malformed(path, at, &why))?;
-        if loader.outcome().loaded >= BATCH {
-            publish(loader.finish())?;
-            loader = start()?;
-        }
-    }
-    publish(loader.finish())
 }
 
 fn header_of(header: &Record<'_>, path: &str) -> Result<Vec<Source>> {

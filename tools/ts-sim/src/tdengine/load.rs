@@ -1,11 +1,9 @@
 //! `--load DB.TABLE=FILE`: a typed CSV (`name|type` header) into a super table with its children, or an ordinary table.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 
-use fault::{Error, Kind as FaultKind, Result};
+use fault::{Error, Result};
 
 use super::convert::bounds;
 use super::store::Store;
@@ -14,7 +12,8 @@ use super::time::{self, Zone};
 use super::types::{Field, Kind, Type};
 use super::value::{Value, parse_decimal};
 use crate::args::Precision;
-use crate::csv::{Csv, Record};
+use crate::csv::Record;
+use crate::load::{Load, malformed};
 
 /// Settings of the command line.
 pub struct Options {
@@ -32,43 +31,13 @@ enum Role {
     Ignored,
 }
 
-/// Reads `DB.TABLE=FILE` and loads the file; `-` is stdin.
+/// Loads what `DB.TABLE=FILE` names.
 pub fn load(store: &mut Store, spec: &str, options: &Options) -> Result<()> {
-    let usage = || Error::usage(format!("--load {spec}: expected DB.TABLE=FILE"));
-    let (name, path) = spec.split_once('=').ok_or_else(usage)?;
-    let (database, table) = name.split_once('.').ok_or_else(usage)?;
-    if database.is_empty() || table.is_empty() || path.is_empty() {
-        return Err(usage());
-    }
-    let input: Box<dyn BufRead> = if path == "-" {
-        Box::new(BufReader::with_capacity(1 << 20, std::io::stdin()))
-    } else {
-        let file = File::open(path).map_err(|e| Error::io(format!("cannot read {path}"), e))?;
-        Box::new(BufReader::with_capacity(1 << 20, file))
-    };
-    let mut csv = Csv::new(input);
-    let mut loading = Loading::start(&mut csv, path, options)?;
-    loop {
-        let at = csv.at + 1;
-        let record = match csv.next() {
-            Ok(Some(record)) => record,
-            Ok(None) => break,
-            Err(e) if e.kind() == std::io::ErrorKind::InvalidData => return Err(malformed(path, at, &e.to_string())),
-            Err(e) => return Err(Error::io(format!("cannot read {path}"), e)),
-        };
-        if record.first_byte() == Some(b'#') && record.get(0).is_some_and(|c| c.starts_with(b"#ts-end ")) {
-            break;
-        }
-        if record.len() == 1 && record.get(0).is_none() && loading.roles.len() > 1 {
-            continue;
-        }
-        loading.row(&record).map_err(|why| malformed(path, at, &why))?;
-    }
+    let mut file = Load::open(spec)?;
+    let Load { database, table, path, .. } = file;
+    let mut loading = Loading::start(&file.header()?, path, options)?;
+    file.rows(|at, record| loading.row(record).map_err(|why| malformed(path, at, &why)))?;
     loading.finish(store, database, table)
-}
-
-fn malformed(path: &str, line: u64, why: &str) -> Error {
-    Error::new(FaultKind::Malformed, format!("{path}:{line}: {why}"))
 }
 
 struct Child {
@@ -96,12 +65,7 @@ struct Loading {
 }
 
 impl Loading {
-    fn start<R: BufRead>(csv: &mut Csv<R>, path: &str, options: &Options) -> Result<Loading> {
-        let header = match csv.next() {
-            Ok(Some(header)) => header,
-            Ok(None) => return Err(malformed(path, 1, "empty input: expected a header `name|type,…`")),
-            Err(e) => return Err(Error::io(format!("cannot read {path}"), e)),
-        };
+    fn start(header: &Record<'_>, path: &str, options: &Options) -> Result<Loading> {
         let mut roles = Vec::new();
         let (mut fields, mut tags) = (vec![Field::new("ts", Type::fixed(Kind::Timestamp))], Vec::new());
         let (mut widths, mut tag_widths) = (vec![(false, 0)], Vec::new());
