@@ -295,6 +295,17 @@ fn older_versions_know_less() {
     assert_eq!(shown(old.query("SELECT current_version(), version()")), "2.5.0-6d81f75 5.1.0");
     assert!(old.ask("SELECT * FROM information_schema.loads").unwrap_err().contains("Unknown table"));
     assert!(old.ask("INSERT INTO FILES('path' = 'file:///tmp/x/', 'format' = 'csv') SELECT 1").is_err());
+    assert_eq!(shown(old.query("SELECT murmur_hash3_32('hello', 'world')")), "984713481");
+    assert!(old.ask("SELECT xx_hash3_64('hello')").unwrap_err().contains("No matching function"));
     let new = Sim::starrocks(["--server-version", "4.2.0"]);
+    assert_eq!(
+        shown(new.query("SELECT xx_hash3_64('hello', 'world'), xx_hash3_64('hello', NULL), murmur_hash3_32(NULL)")),
+        "7001965798170371843 - -"
+    );
+    assert_eq!(
+        shown(new.query("SELECT CAST(xx_hash3_64('hello') AS LARGEINT) + 0")),
+        "-7685981735718036227",
+        "sums of hashes need 128 bits"
+    );
     assert!(new.query("SELECT * FROM information_schema.loads").is_empty());
 }

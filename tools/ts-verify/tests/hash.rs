@@ -326,3 +326,19 @@ fn a_partition_that_changes_all_the_time_is_no_verdict() {
         assert_eq!((lines[0]["verdict"].as_str(), lines[1]["complete"].as_bool()), (Some("moved"), Some(false)));
     });
 }
+
+#[test]
+fn nobody_waits_for_a_side_that_no_longer_matters() {
+    let (a, b) = (cluster(&data(), &[]), cluster(&data(), &["--server-version", "3.1.0"]));
+    // A minute for each partition of a; b refuses at once.
+    let start = std::time::Instant::now();
+    let condition = "sleep(1) AND xx_hash3_64(site) <> 0";
+    let outcome = hash(&a, &b, &["--function", "murmur_hash3_32", "--where", condition]).code(6);
+    assert!(outcome.stderr.contains("No matching function"), "{}", outcome.stderr);
+    assert!(start.elapsed().as_secs() < 40, "{:?}", start.elapsed());
+    // A signal ends it, too.
+    let (a, b) = (a.database("d"), b.database("d"));
+    let script = format!("timeout --preserve-status -s TERM 1 ts-verify hash '{a}' '{b}' --where 'sleep(1)'");
+    assert!(testkit::shell(&script).run().code(143).stderr.contains("rows=0"));
+    assert!(start.elapsed().as_secs() < 50, "{:?}", start.elapsed());
+}
