@@ -72,7 +72,12 @@ follow_jobs() {
 # execute DIR EXECUTOR: runs DIR/pending, as many at a time as DIR/jobs says, which may be changed at any time.
 execute() (
   dir=$1
-  printf '%s\n' "$CONCURRENCY" >"$dir/jobs" || exit 7
+  if [ -n "${pacer:-}" ]; then
+    # Somebody else has the say.
+    CONCURRENCY=$(head -n 1 "$dir/jobs")
+  else
+    printf '%s\n' "$CONCURRENCY" >"$dir/jobs" || exit 7
+  fi
   # shellcheck disable=SC2206 # RUN_OPTIONS is a list of words
   run=(ts-run --quiet --dir "$dir" ${RUN_OPTIONS:-})
   case $2 in

@@ -119,6 +119,50 @@ filters_of() {
 # part_id WORDS…: the identity of a piece of work: 16 hex digits, a hash of what it would write.
 part_id() { printf '%s\0' "$@" | sha256sum | cut -c 1-16; }
 
+# at_once N|auto: sets $CONCURRENCY, and $pace: on where the load of the cluster decides on more or fewer.
+at_once() {
+  CONCURRENCY=$1 pace=${PACE:-}
+  if [ "$CONCURRENCY" = auto ]; then
+    CONCURRENCY=2 pace=${pace:-on}
+    [ "$pace" = on ] || die 2 "CONCURRENCY=auto needs PACE=on, or is a number"
+  fi
+  [[ $CONCURRENCY =~ ^[1-9][0-9]{0,2}$ ]] || die 2 "CONCURRENCY=$CONCURRENCY: a number up to 999, or auto, is expected"
+  case ${pace:=off} in on | off) ;; *) die 2 "PACE=$pace: on or off is expected" ;; esac
+}
+
+# start_pace SIDE DIR: sr-pace writes into DIR/jobs how many parts the cluster SOURCE or TARGET bears at a time, and why into
+# DIR/pace.jsonl; it ends with this script, also when that is killed.
+start_pace() {
+  local dir=$2 url=TS_$1_URL more=()
+  [ "$pace" = on ] || return 0
+  # It begins within its own limits.
+  [ "$CONCURRENCY" -le 16 ] || [[ " ${PACE_OPTIONS:-} " == *" --ceiling"* ]] || more=(--ceiling "$CONCURRENCY")
+  rm -f "$dir/jobs"
+  # Where ts-run tells how every attempt fared.
+  export TS_RUN_TIMINGS=$dir/timings.jsonl
+  : >"$TS_RUN_TIMINGS" || die 7 "cannot write in $dir"
+  # shellcheck disable=SC2086 # PACE_OPTIONS is a list of words
+  sr-pace --concurrency-file "$dir/jobs" "--$(tr '[:upper:]' '[:lower:]' <<<"$1")-url" "${!url}" --start "$CONCURRENCY" \
+    --timings "$TS_RUN_TIMINGS" --pid $$ "${more[@]}" ${PACE_OPTIONS:-} </dev/null >>"$dir/pace.jsonl" 2>>"$dir/logs/pace.log" 9>&- &
+  # shellcheck disable=SC2034 # splits.sh reads it
+  pacer=$!
+  trap stop_pace EXIT
+  wait_for "$dir/jobs" 60 "$pacer" || die 2 "sr-pace does not start: $(tail -n 2 "$dir/logs/pace.log" | grep ' error: ')"
+}
+stop_pace() {
+  kill "$pacer" 2>/dev/null || true
+  wait "$pacer" 2>/dev/null || true
+}
+
+# many DIR: how many at a time, for messages.
+many() {
+  if [ "$pace" = on ]; then
+    echo "$CONCURRENCY at a time, more or fewer as the cluster bears (why: $1/pace.jsonl)"
+  else
+    echo "$CONCURRENCY at a time (a number in $1/jobs changes that)"
+  fi
+}
+
 # lock_work: one manager at a time does this kind of work in $1.
 lock_work() {
   mkdir -p "$1" || die 7 "cannot make the directory $1"

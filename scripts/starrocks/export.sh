@@ -28,7 +28,8 @@ dir=$work/export
 lock_work "$dir"
 mkdir -p "$dir/logs" "$dir/puts"
 # shellcheck disable=SC2034 # splits.sh uses them
-unit=parts next_try="run it again" CONCURRENCY=${EXPORT_CONCURRENCY:-${CONCURRENCY:-2}}
+unit=parts next_try="run it again"
+at_once "${EXPORT_CONCURRENCY:-${CONCURRENCY:-2}}"
 prefix=$source_storage/$job/${SOURCE_DB_NAME:-default}
 before=""
 if [ -n "$since" ]; then
@@ -89,7 +90,8 @@ if $dry; then
 fi
 pipeline | put "$dir/pipeline.sh"
 [ -z "$(ls "$dir/failed" 2>/dev/null)" ] || ts-state retry --quiet --dir "$dir" failed 2>/dev/null
-say "2/3 exporting $(ts-state pending --dir "$dir" --quiet 2>/dev/null | wc -l) of $(count_splits "$dir") parts, $CONCURRENCY at a time (a number in $dir/jobs changes that)"
+say "2/3 exporting $(ts-state pending --dir "$dir" --quiet 2>/dev/null | wc -l) of $(count_splits "$dir") parts, $(many "$dir")"
+start_pace SOURCE "$dir"
 run_splits "$dir"
 report "$dir" || true
 

@@ -28,7 +28,8 @@ dir=$work/import
 lock_work "$dir"
 mkdir -p "$dir/logs"
 # shellcheck disable=SC2034 # splits.sh uses them
-unit=parts next_try="run it again" CONCURRENCY=${IMPORT_CONCURRENCY:-${CONCURRENCY:-2}}
+unit=parts next_try="run it again"
+at_once "${IMPORT_CONCURRENCY:-${CONCURRENCY:-2}}"
 prefix=$target_storage/$job
 
 [ -e "$dir/plan.tsv" ] || printf '#ts-plan 1 options=%s source=%s\nid\ttable\tpredicate\tfrom\tto\test_rows\n' "$(part_id "$prefix")" "$prefix" | put "$dir/plan.tsv"
@@ -36,6 +37,7 @@ prefix=$target_storage/$job
 sed -e "s|@LOAD_OPTIONS@|$(words "${LOAD_OPTIONS:-}" | sed 's/[&|\\]/\\&/g')|" "$here/load_part.sh" | put "$dir/pipeline.sh"
 [ -z "$(ls "$dir/failed" 2>/dev/null)" ] || ts-state retry --quiet --dir "$dir" failed 2>/dev/null
 printf '%s\n' "$CONCURRENCY" | put "$dir/jobs"
+start_pace TARGET "$dir"
 export TSFERRY_IMPORT_DIR=$dir TSFERRY_IMPORT_PREFIX=$prefix
 
 # manifest: the names of the job's parts, below its folder; false without a manifest.
@@ -54,7 +56,7 @@ missing() {
 }
 
 if [ -n "$queue" ]; then
-  say "1/2 loading what $queue tells of, $CONCURRENCY at a time (a number in $dir/jobs changes that)"
+  say "1/2 loading what $queue tells of, $(many "$dir")"
   code=0
   ending=(--idle "${IMPORT_IDLE:-30s}")
   if $until_manifest; then ending=(--until-manifest "$prefix/_manifest.json" --idle "${MANIFEST_IDLE:-6h}"); fi

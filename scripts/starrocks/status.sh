@@ -45,5 +45,14 @@ done < <({
   [ ! -e "$work/export/plan.tsv" ] || tail -n +3 "$work/export/plan.tsv" | cut -f 1-3
   [ ! -e "$work/import/plan.tsv" ] || tail -n +3 "$work/import/plan.tsv" | cut -f 1,2,4
 } | sort -u)
+for kind in export import; do
+  dir=$work/$kind
+  # Who works there holds the lock.
+  if [ -s "$dir/jobs" ] && [ -e "$dir/.lock" ] && ! flock -n "$dir/.lock" true; then
+    said=""
+    [ ! -s "$dir/pace.jsonl" ] || said=", the last change: $(tail -n 1 "$dir/pace.jsonl" | sed -E 's/.*"from":([0-9]+),"to":([0-9]+).*"why":"(.*)","at":"([^"]*)".*/\1 to \2 at \4, \3/')"
+    say "$kind: $(head -n 1 "$dir/jobs") at a time$said"
+  fi
+done
 say "$((many - left)) of $many parts are loaded"
 [ "$left" -eq 0 ]

@@ -21,7 +21,7 @@ while [ $# -gt 0 ]; do
     *) die 2 "usage: starrocks.sh [--rows N] [--kills N] [--store s3|folder|both]" ;;
   esac
 done
-passed=0 running=""
+passed=0 running="" strain=()
 ok() { passed=$((passed + 1)); say "ok: $*"; }
 fail() { [ ! -e "$scratch/out" ] || tail -n 20 "$scratch/out" >&2; die 1 "$*"; }
 moto=""
@@ -47,7 +47,7 @@ web() { local rest=${1#*http=}; printf '%s\n' "${rest%%&*}"; }
 
 # target NAME STORE [KEY=VALUE…]: a fresh target and an environment file for it. Sets $env and $target.
 target() {
-  simulate "target-$1" starrocks --sql "$scratch/tables.sql" --log-requests "$scratch/requests-$1"
+  simulate "target-$1" starrocks --sql "$scratch/tables.sql" --log-requests "$scratch/requests-$1" "${strain[@]}"
   target=$url env=$scratch/env-$1
   cat >"$env" <<END
 CONCURRENCY=3
@@ -143,6 +143,61 @@ by_itself() {
   ok "the cluster writes $partitions partitions into the bucket by itself, with FILES and EXPORT, and another reads them"
 }
 
+# pacers: those sr-pace that this test has started and that still run.
+pacers() { grep -las "$scratch" /proc/[0-9]*/cmdline | xargs -r grep -la '^sr-pace' 2>/dev/null | cut -d / -f 3 || true; }
+gone() {
+  local end=$((SECONDS + 30))
+  while [ -n "$(pacers)" ]; do
+    [ $SECONDS -lt $end ] || fail "$1: sr-pace still runs: $(pacers)"
+    sleep 0.1
+  done
+}
+
+# paced: both clusters decide how many parts run at a time. Their tapes say: three quiet looks, one under load, quiet.
+paced() {
+  local quiet='{"MemUsedPct":30}' busy='{"MemUsedPct":91}' one=$source kind side name changes signal pid looks=0
+  printf '%s\n' "$quiet" "$quiet" "$quiet" "$busy" "$quiet" >"$scratch/tape"
+  simulate paced starrocks --load "plant.sensors=$scratch/sensors.csv" --metrics-tape "$scratch/tape" --fault 'delay=200ms@1-/mysql/plant/sensors'
+  source=$url strain=(--metrics-tape "$scratch/tape" --fault 'delay=200ms@1-/be')
+  target paced "file://$scratch/store" CONCURRENCY=auto "WORK_DIR=$scratch/work-paced" 'PACE_OPTIONS=--every 100ms --max-latency 1000'
+  manager sync >"$scratch/out" 2>&1 &
+  pid=$!
+  while kill -0 $pid 2>/dev/null; do
+    { manager status || true; } >/dev/null 2>"$scratch/status"
+    ! grep -qE '(export|import): [0-9]+ at a time, the last change: [0-9]+ to [0-9]+ at .*Z, [^"]+$' "$scratch/status" || looks=$((looks + 1))
+    sleep 0.2
+  done
+  wait $pid || fail "paced: sync.sh ends with $?"
+  [ "$looks" -gt 0 ] || fail "paced: status.sh never said how many at a time"
+  whole "paced by both clusters"
+  for kind in export import; do
+    [ "$kind" = export ] && side=source || side=target
+    changes=$(sed -E 's/.*"from":([0-9]+),"to":([0-9]+),"what":"([a-z]+)","why":"([^"]*)".*/\1 \2 \3 \4/' "$scratch/work-paced/$kind/pace.jsonl" | head -n 2)
+    [ "$changes" = "2 3 raise quiet for 3 looks, below the low mark
+3 1 halve $side 127.0.0.1: memory 91 % is above 80 %" ] || fail "paced: $kind was to have one more, then half: $changes"
+    [ "$(grep -c '"exit":0' "$scratch/work-paced/$kind/timings.jsonl")" -eq "$partitions" ] || fail "paced: $kind: not every part was timed"
+  done
+  gone "paced"
+  ok "more parts at a time while the clusters are quiet, half when one is not, and the reasons are kept"
+  for signal in KILL TERM; do
+    name=paced-$signal
+    target "$name" "file://$scratch/store" CONCURRENCY=3 PACE=on "WORK_DIR=$scratch/work-$name" 'PACE_OPTIONS=--every 10m'
+    setsid "$here/../starrocks/export.sh" --env "$env" >"$scratch/out" 2>&1 &
+    running=$!
+    wait_for "$scratch/work-$name/export/jobs" 60 $running || fail "paced: export.sh does not start"
+    [ -n "$(pacers)" ] || fail "paced: no sr-pace runs"
+    kill "-$signal" $running
+    gone "$signal of export.sh alone"
+    pkill -9 -s "$running" 2>/dev/null || true
+    wait "$running" 2>/dev/null || true
+    running=""
+  done
+  manager sync >"$scratch/out" 2>&1 || fail "paced: sync.sh ends with $?"
+  whole "paced, after export.sh was ended by signals"
+  gone "paced"
+  source=$one strain=()
+}
+
 for store in $stores; do
   extra=()
   case $store in
@@ -180,6 +235,8 @@ for store in $stores; do
   target "$store-killed" "$storage" "${extra[@]}"
   killed "$store: there, after kill -9 at $kills moments"
 done
+
+case $stores in *folder*) paced ;; esac
 
 # A value that differs is found, and named by its partition.
 before_rows=$(of "$target" --list | tail -n +2 | wc -l)

@@ -14,6 +14,7 @@ pub mod plan;
 mod receipt;
 mod survey;
 mod time;
+mod timings;
 
 pub use directory::{Directory, Status};
 pub use failure::Failure;
@@ -24,3 +25,4 @@ pub use plan::{Plan, Split};
 pub use receipt::{Receipt, Stage};
 pub use survey::{Strain, Survey};
 pub use time::{now, seconds};
+pub use timings::note_time;

@@ -6,11 +6,8 @@ use crate::lease::Lease;
 use crate::memory::Memory;
 use crate::print::line;
 use fault::{Error, Kind, Result};
-use serde_json::json;
+use state::note_time;
 use std::collections::HashSet;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use store::queue::Event;
@@ -193,7 +190,7 @@ impl Bench<'_> {
         let started = Instant::now();
         let ended = task.run(&self.alive, lease, &stop)?;
         if let (Some(path), Ended::Code(code)) = (&args.timings, &ended) {
-            note_time(path, event, started.elapsed(), *code)?;
+            note_time(path, ("url", &event.url), started.elapsed(), *code)?;
         }
         let code = match ended {
             Ended::Stopped => return Ok(Some(Broken::Stopped)),
@@ -228,15 +225,6 @@ impl Bench<'_> {
             )),
         }
     }
-}
-
-/// One write for a line: those of several workers never mix.
-fn note_time(path: &Path, event: &Event, time: Duration, exit: i32) -> Result<()> {
-    let secs = (time.as_secs_f64() * 1e3).round() / 1e3;
-    let line = json!({"url": event.url, "secs": secs, "exit": exit}).to_string() + "\n";
-    let file = OpenOptions::new().append(true).create(true).open(path);
-    file.and_then(|mut file| file.write_all(line.as_bytes()))
-        .map_err(|error| Error::io(format!("cannot write {}", path.display()), error))
 }
 
 #[cfg(test)]

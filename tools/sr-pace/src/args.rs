@@ -44,6 +44,9 @@ pub struct Args {
     /// End after so many looks
     #[arg(long, value_name = "N")]
     pub limit: Option<u64>,
+    /// End when the process with this number has ended: whoever runs the work
+    #[arg(long, value_name = "PID", value_parser = clap::value_parser!(i32).range(1..), conflicts_with = "tape")]
+    pub pid: Option<i32>,
     #[command(flatten)]
     pub marks: Marks,
     /// Write each look to this file, as --tape reads it

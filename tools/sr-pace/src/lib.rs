@@ -16,12 +16,15 @@ use control::{Controller, Decision};
 use fault::{Error, Kind, Result};
 use metrics::Page;
 use net::{Side, Stop, tls::Tls};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use sample::Sample;
 use serde_json::json;
 use starrocks::Target;
 use std::fs::OpenOptions;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 use timings::Timings;
 
 /// What the tool says of itself.
@@ -78,11 +81,32 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
         }
         run.note("concurrency", number.to_string());
         left -= 1;
-        if left > 0 {
-            run.stop().sleep(args.every)?;
+        if left > 0 && !rest(args.every, args.pid, run)? {
+            run.info("the process that it is for has ended");
+            break;
         }
     }
     out.finish()
+}
+
+/// How often it is looked whether the process of `--pid` is there.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Waits for the next look. False: nobody needs one any more.
+fn rest(time: Duration, pid: Option<i32>, run: &Run) -> Result<bool> {
+    let pid = pid.and_then(Pid::from_raw);
+    let begun = Instant::now();
+    loop {
+        // Any other answer than this one means that it is there.
+        if pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH)) {
+            return Ok(false);
+        }
+        let left = time.saturating_sub(begun.elapsed());
+        if left.is_zero() {
+            return Ok(true);
+        }
+        run.stop().sleep(if pid.is_some() { left.min(TICK) } else { left })?;
+    }
 }
 
 /// What is looked at.

@@ -92,6 +92,26 @@ impl Drop for Cluster {
 }
 
 #[test]
+fn it_ends_with_the_process_that_it_is_for() {
+    let dir = testkit::temp_dir();
+    let jobs = dir.path().join("jobs");
+    let mut work = Command::new("sleep").arg("600").spawn().unwrap();
+    let mut child = Command::new(bin("sr-pace"))
+        .args(["--every", "10m", "--pid", &work.id().to_string(), "--timings", "/none", "--concurrency-file"])
+        .arg(&jobs)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until(|| jobs.exists());
+    assert!(child.try_wait().unwrap().is_none());
+    work.kill().unwrap();
+    work.wait().unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
 fn a_cluster_is_asked_and_what_was_recorded_can_be_replayed() {
     let dir = testkit::temp_dir();
     let path = |name: &str| dir.path().join(name).display().to_string();

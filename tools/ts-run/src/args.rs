@@ -25,6 +25,9 @@ pub struct Args {
     /// End an attempt that takes longer than this
     #[arg(long, value_name = "DURATION", default_value = "6h", value_parser = duration)]
     pub time_limit: Duration,
+    /// Append to this file how each attempt fared, {"split":ID,"secs":1.5,"exit":0}: for sr-pace --timings
+    #[arg(long, value_name = "FILE", env = "TS_RUN_TIMINGS")]
+    pub timings: Option<PathBuf>,
     /// Wait this long for a split that somebody else works on
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
     pub lock_wait: Duration,

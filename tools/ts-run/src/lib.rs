@@ -11,9 +11,9 @@ use fault::{Error, Kind, Result};
 use judge::{Account, Refusal};
 use net::retry::{Backoff, Policy};
 use pipeline::Attempt;
-use state::{Directory, Failure, Holder, Receipt, Split, now};
+use state::{Directory, Failure, Holder, Receipt, Split, note_time, now};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// What the tool says of itself.
 pub static TOOL: Tool = Tool {
@@ -34,7 +34,7 @@ when ts-run is killed, the stages end too.",
         ("run one split", "ts-run --dir migration 9f86d081884c7d65"),
         ("run all that is not done, four at a time", "ts-state pending --dir migration | xargs -r -n 1 -P 4 ts-run --dir migration"),
     ],
-    environment: &[("TS_STATE_DIR", "as --dir")],
+    environment: &[("TS_STATE_DIR", "as --dir"), ("TS_RUN_TIMINGS", "as --timings")],
 };
 
 /// Runs the split.
@@ -136,10 +136,21 @@ impl Work<'_> {
             "started",
             format!("attempt {number} by process {} on {}", std::process::id(), host()),
         )?;
+        let begun = Instant::now();
         let ended = attempt.run(&self.run.stop())?;
+        let took = begun.elapsed();
         let said = std::fs::read(attempt.logs.join("stderr.log")).unwrap_or_default();
         let stages = judge::stages(&attempt.logs)?;
-        Ok(judge::judge(&ended, stages, &String::from_utf8_lossy(&said), self.args.time_limit))
+        let judged = judge::judge(&ended, stages, &String::from_utf8_lossy(&said), self.args.time_limit);
+        if let Some(path) = &self.args.timings {
+            let exit = match &judged {
+                Ok(account) if account.rejected > 0 => Kind::Rejected.code(),
+                Ok(_) => 0,
+                Err(refusal) => refusal.exit,
+            };
+            note_time(path, ("split", id), took, i32::from(exit))?;
+        }
+        Ok(judged)
     }
 
     fn done(&self, account: Account, attempt: u32, started: String) -> Result<()> {

@@ -39,6 +39,20 @@ fn lines(path: &Path) -> usize {
 }
 
 #[test]
+fn every_attempt_is_timed() {
+    let works = stage("td-dump", "source", 0, 5) + &stage("influx-write", "sink", 0, 5);
+    let fails = stage("td-dump", "source", 0, 5) + &stage("influx-write", "sink", 5, 0) + "exit 5\n";
+    let dir = state(&ONE, &format!("if [ $TS_SPLIT_ATTEMPT -lt 3 ]; then\n{fails}fi\n{works}"));
+    let file = dir.path().join("timings");
+    run(&dir, "a1", &["--retry-wait", "1ms", "--timings", file.to_str().unwrap()]).code(0);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let exits: Vec<i64> = lines.iter().map(|line| line["exit"].as_i64().unwrap()).collect();
+    assert_eq!(exits, [5, 5, 0]);
+    assert!(lines.iter().all(|line| line["split"] == "a1" && line["secs"].as_f64().is_some_and(|s| s < 60.0)));
+}
+
+#[test]
 fn a_real_migration_of_two_splits() {
     let data = testkit::temp_dir();
     let csv = data.path().join("sensors.csv");
