@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The simulators, read and written by the vendors' own clients: vendor-clients.sh [tdengine] [influx] [starrocks] (default: all). The clients are installed
-# with pip into a virtual environment, or copied by Maven, under $TSFERRY_CACHE (default ~/.cache/tsferry); nothing else on the system changes.
+# with pip into a virtual environment, copied by Maven, or unpacked from Debian packages, under $TSFERRY_CACHE (default ~/.cache/tsferry); nothing else on the system changes.
 # Exit: 0 all agree, 1 a difference, 77 skipped (said on stdout).
 # shellcheck disable=SC2317  # the functions are called by their names, at the end
 set -uo pipefail
@@ -93,8 +93,25 @@ starrocks_java() {
   return "$code"
 }
 
+# The mysql command line client onto PATH: the machine's own, or Debian's packages, unpacked and not installed.
+mysql_client() {
+  local home=$cache/vendor-mariadb-client package
+  command -v mysql >/dev/null || command -v mariadb >/dev/null && return
+  if ! [ -x "$home/bin/mariadb" ] && command -v apt-get >/dev/null && command -v dpkg >/dev/null; then
+    rm -rf "$home"
+    mkdir -p "$home/packages" "$home/bin"
+    if (cd "$home/packages" && apt-get -qq download mariadb-client-core libedit2 libbsd0 libmd0) >"$home.log" 2>&1; then
+      for package in "$home"/packages/*.deb; do dpkg -x "$package" "$home/root"; done
+      printf '#!/bin/sh\nLD_LIBRARY_PATH=%s exec %s "$@"\n' "$(dirname "$(find "$home/root" -name libedit.so.2)")" "$home/root/usr/bin/mariadb" >"$home/bin/mariadb"
+      chmod +x "$home/bin/mariadb"
+    fi
+  fi
+  PATH=$PATH:$home/bin
+}
+
 starrocks() {
   need ts-sim || return
+  mysql_client
   local java=0 python_code=0
   if environment starrocks pymysql==1.2.4 starrocks==1.3.4 SQLAlchemy==2.1.9; then
     "$python" tools/ts-sim/tests/vendor_starrocks.py "$bin" || python_code=$?

@@ -22,7 +22,7 @@ pub struct Session {
 }
 
 /// Variables that clients ask for, and what they are at first.
-const VARIABLES: [(&str, &str); 20] = [
+const VARIABLES: [(&str, &str); 21] = [
     ("autocommit", "1"),
     ("auto_increment_increment", "1"),
     ("character_set_client", "utf8"),
@@ -35,6 +35,7 @@ const VARIABLES: [(&str, &str); 20] = [
     ("license", "Apache License 2.0"),
     ("lower_case_table_names", "0"),
     ("max_allowed_packet", "33554432"),
+    ("net_buffer_length", "16384"),
     ("net_write_timeout", "60"),
     ("query_timeout", "300"),
     ("sql_mode", "ONLY_FULL_GROUP_BY"),
