@@ -271,7 +271,10 @@ async fn connection(server: Arc<Server>, node: Node, stream: TcpStream) {
     let wire = TokioIo::new(Wire::new(stream, ending.clone()));
     let service = hyper::service::service_fn(move |request| {
         let (server, ending) = (server.clone(), ending.clone());
-        async move { answer(&server, node, &ending, request).await }
+        // In a task of its own: hyper drops a request half done when the connection breaks at the wrong moment, and then
+        // nobody would roll its load back.
+        let work = tokio::spawn(async move { answer(&server, node, &ending, request).await });
+        async move { work.await.unwrap_or_else(|failed| Err(io::Error::other(failed))) }
     });
     // An error here is a client that went away, or a fault that closed the connection.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(wire, service).await;

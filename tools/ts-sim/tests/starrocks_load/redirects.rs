@@ -68,6 +68,27 @@ fn a_body_that_ends_early_is_rolled_back() {
 }
 
 #[test]
+fn a_connection_that_is_reset_in_the_body_is_rolled_back() {
+    use std::io::Write;
+    let cluster = cluster(&[]);
+    for turn in 0..20 {
+        let label = format!("reset-{turn}");
+        let mut stream = std::net::TcpStream::connect(&cluster.sim.be).unwrap();
+        let head = format!(
+            "PUT /api/d/t/_stream_load HTTP/1.1\r\nHost: x\r\n{ROOT}\r\nlabel: {label}\r\nExpect: 100-continue\r\nContent-Length: 100000000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        cluster.wait_for(&label, "PREPARE");
+        stream.write_all(&b"1\t\\N\t1\tx\n".repeat(turn * 10_000 + 1)).unwrap();
+        // `100 Continue` is there and was not read: what a client that is killed leaves resets the connection.
+        stream.peek(&mut [0; 12]).unwrap();
+        drop(stream);
+        cluster.wait_for(&label, "ABORTED");
+    }
+    assert_eq!(cluster.count("t"), 0);
+}
+
+#[test]
 fn names_are_decoded() {
     let directory = testkit::temp_dir();
     let script = directory.path().join("s.sql");
