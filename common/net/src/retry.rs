@@ -107,7 +107,7 @@ impl Backoff {
     }
 
     /// Waits before another attempt, or fails with `error`: no retries are left, or `stop` has been raised. `before_wait`
-    /// hears of the wait.
+    /// hears of the wait, unless there is none.
     pub fn again(
         &mut self,
         error: Error,
@@ -115,6 +115,9 @@ impl Backoff {
         stop: &dyn Fn() -> bool,
         before_wait: impl FnOnce(&Error, Duration),
     ) -> Result<()> {
+        if stop() {
+            return Err(error);
+        }
         let Some(wait) = self.next_wait(asked) else {
             return Err(match self.policy.retries {
                 0 => error,
@@ -257,6 +260,8 @@ mod tests {
         );
         assert!(fatal.is_err() && calls.get() == 1);
         assert!(matches!(run(policy, &|| false, |_, _| (), |_| Verdict::<u32>::Split(error())), Ok(Outcome::Split(_))));
+        let told = Cell::new(0);
+        assert!(run(policy, &|| true, |_, _| told.set(told.get() + 1), |_| again()).is_err() && told.get() == 0);
         let slow = Policy { first: Duration::from_secs(3600), longest: Duration::from_secs(3600), ..policy };
         let started = Instant::now();
         assert!(run(slow, &|| started.elapsed() > Duration::from_millis(60), |_, _| (), |_| again()).is_err());

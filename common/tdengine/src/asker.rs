@@ -18,6 +18,19 @@ impl Asker {
         Asker { config, policy, client: None }
     }
 
+    /// The connection, made anew where there is none: for what cannot be asked again as a whole.
+    pub fn client(&mut self) -> crate::Result<&mut Client> {
+        match self.client {
+            Some(ref mut client) => Ok(client),
+            None => Ok(self.client.insert(Client::open(&self.config)?)),
+        }
+    }
+
+    /// The connection is in doubt.
+    pub fn drop_client(&mut self) {
+        self.client = None;
+    }
+
     /// Asks until there is an answer, no other attempt makes sense, or the retries are used up. `before_wait` hears of
     /// every repetition. A question must be one that can be asked again as a whole.
     pub fn ask<T>(
@@ -25,25 +38,19 @@ impl Asker {
         before_wait: impl FnMut(&Error, Duration),
         mut question: impl FnMut(&mut Client) -> crate::Result<T>,
     ) -> fault::Result<T> {
-        let stop = self.config.options.stop.clone();
+        let (policy, stop) = (self.policy, self.config.options.stop.clone());
         let attempt = |used| {
-            let client = match self.client.take() {
-                Some(client) => Ok(client),
-                None => Client::open(&self.config),
+            let failure = match self.client().and_then(&mut question) {
+                Ok(answer) => return Verdict::Done(answer),
+                Err(failure) => failure,
             };
-            // After a failure the connection is in doubt: it is not kept.
-            let answer = client.and_then(|mut client| {
-                let answer = question(&mut client)?;
-                self.client = Some(client);
-                Ok(answer)
-            });
-            match answer {
-                Ok(answer) => Verdict::Done(answer),
-                Err(failure) if failure.again(used) => Verdict::Retry { after: failure.after, error: failure.error },
-                Err(failure) => Verdict::Fatal(failure.error),
+            self.drop_client();
+            match failure.again(used) {
+                true => Verdict::Retry { after: failure.after, error: failure.error },
+                false => Verdict::Fatal(failure.error),
             }
         };
-        match net::retry::run(self.policy, &|| stop.is_raised(), before_wait, attempt)? {
+        match net::retry::run(policy, &|| stop.is_raised(), before_wait, attempt)? {
             Outcome::Done(answer) => Ok(answer),
             Outcome::Split(error) | Outcome::Reject(error) => Err(error),
         }

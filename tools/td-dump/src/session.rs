@@ -10,7 +10,7 @@ use net::tls::Tls;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tdengine::{Client, Config, Failure};
+use tdengine::{Asker, Client, Config, Failure};
 
 /// Everything that is needed to connect; cheap to clone into threads.
 #[derive(Clone)]
@@ -67,23 +67,20 @@ impl Connector {
 
     /// A session that connects at its first use.
     pub fn session(&self) -> Session {
-        Session { connector: self.clone(), client: None }
+        Session { run: self.run.clone(), asker: Asker::new(self.config.clone(), self.policy) }
     }
 }
 
 /// A connection with the patience of the command line.
 pub struct Session {
-    connector: Connector,
-    client: Option<Client>,
+    run: Run,
+    asker: Asker,
 }
 
 impl Session {
     /// The connection, made anew where there is none.
     pub fn client(&mut self) -> tdengine::Result<&mut Client> {
-        match self.client {
-            Some(ref mut client) => Ok(client),
-            None => Ok(self.client.insert(Client::open(&self.connector.config)?)),
-        }
+        self.asker.client()
     }
 
     /// The server's major version: 2 or 3.
@@ -93,21 +90,14 @@ impl Session {
 
     /// The connection is in doubt.
     pub fn drop_client(&mut self) {
-        self.client = None;
+        self.asker.drop_client();
     }
 
     /// Does something that can be repeated as a whole, until it works or the retries are used up.
-    pub fn repeat<T>(&mut self, mut work: impl FnMut(&mut Client) -> tdengine::Result<T>) -> Result<T> {
-        let mut patience = Patience::new(&self.connector);
-        loop {
-            match self.client().and_then(&mut work) {
-                Ok(value) => return Ok(value),
-                Err(failure) => {
-                    self.drop_client();
-                    patience.again(failure)?;
-                }
-            }
-        }
+    pub fn repeat<T>(&mut self, work: impl FnMut(&mut Client) -> tdengine::Result<T>) -> Result<T> {
+        let run = &self.run;
+        let answer = self.asker.ask(|error, wait| run.retrying(error, wait), work);
+        answer.map_err(|error| run.stop().rather_than(error))
     }
 }
 
