@@ -24,6 +24,18 @@ pub struct RateArgs {
     pub rate_limit: Option<Rate>,
 }
 
+impl RateArgs {
+    /// So many rows and bytes, but no more than a second's worth.
+    pub fn within_a_second(&self, rows: u64, bytes: u64) -> (usize, usize) {
+        let (rows, bytes) = match self.rate_limit {
+            Some(Rate::Rows(limit)) => (rows.min(limit), bytes),
+            Some(Rate::Bytes(limit)) => (rows, bytes.min(limit)),
+            None => (rows, bytes),
+        };
+        (usize::try_from(rows).unwrap_or(usize::MAX), usize::try_from(bytes).unwrap_or(usize::MAX))
+    }
+}
+
 /// So much in a second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rate {
@@ -140,6 +152,15 @@ mod tests {
         for bad in ["", "10", "10/s", "0rows/s", "0MB/s", "-1rows/s", "1.5rows/s", "10MB", "10 parsec/s", "rows/s"] {
             assert!(rate(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_batch_is_no_more_than_a_second_s_worth() {
+        let of = |rate_limit| RateArgs { rate_limit }.within_a_second(5_000, 1 << 20);
+        assert_eq!(of(None), (5_000, 1 << 20));
+        assert_eq!(of(Some(Rate::Rows(100))), (100, 1 << 20));
+        assert_eq!(of(Some(Rate::Bytes(100))), (5_000, 100));
+        assert_eq!(of(Some(Rate::Bytes(1 << 30))), (5_000, 1 << 20));
     }
 
     #[test]

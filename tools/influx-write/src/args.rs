@@ -111,13 +111,8 @@ impl Args {
         }
         let three = target.version == Version::V3;
         let workers = self.concurrency.map_or(8, usize::from);
-        // No batch is more than a second's worth.
-        let (second_rows, second_bytes) = match self.rate.rate_limit {
-            Some(Rate::Rows(rows)) => (rows, u64::MAX),
-            Some(Rate::Bytes(bytes)) => (u64::MAX, bytes),
-            None => (u64::MAX, u64::MAX),
-        };
-        let batch_rows = self.batch_rows.map_or(if three { 10_000 } else { 5_000 }, u64::from);
+        let wanted_rows = self.batch_rows.map_or(if three { 10_000 } else { 5_000 }, u64::from);
+        let (batch_rows, batch_bytes) = self.rate.within_a_second(wanted_rows, self.batch_bytes);
         Ok(Plan {
             dialect: match target.version {
                 Version::V1 => Dialect::V1,
@@ -127,8 +122,8 @@ impl Args {
             workers,
             // Every worker has a batch in flight and one being filled; with few workers one more may wait.
             waiting: usize::from(workers <= 4),
-            batch_rows: batch_rows.min(second_rows) as usize,
-            batch_bytes: self.batch_bytes.min(second_bytes) as usize,
+            batch_rows,
+            batch_bytes,
             longest_outage: self.max_outage,
             rate: self.rate.rate_limit,
             gzip: u32::from(self.gzip.unwrap_or(u8::from(!target.endpoint.is_loopback()))),

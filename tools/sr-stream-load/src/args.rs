@@ -286,11 +286,7 @@ impl Args {
             warehouse: self.way.warehouse.clone(),
             more: self.way.header.iter().map(|text| request::header(text)).collect::<Result<Vec<_>>>()?,
         };
-        let (second_rows, second_bytes) = match self.rate.rate_limit {
-            Some(Rate::Rows(rows)) => (rows, u64::MAX),
-            Some(Rate::Bytes(bytes)) => (u64::MAX, bytes),
-            None => (u64::MAX, u64::MAX),
-        };
+        let (batch_rows, batch_bytes) = self.rate.within_a_second(u64::from(self.batch_rows), self.batch_bytes);
         Ok(Plan {
             job,
             naming,
@@ -309,8 +305,8 @@ impl Args {
             },
             patience: Patience { step: self.way.poll, longest: self.way.poll_limit },
             workers: if ordered { 1 } else { usize::from(self.way.concurrency) },
-            batch_rows: u64::from(self.batch_rows).min(second_rows) as usize,
-            batch_bytes: self.batch_bytes.min(second_bytes) as usize,
+            batch_rows,
+            batch_bytes,
             longest_outage: self.way.max_outage,
             rate: self.rate.rate_limit,
             target,
