@@ -15,11 +15,14 @@ pub fn is_time(column: &Column) -> bool {
     matches!(column.ty, Some(SrType::DateTime | SrType::Date))
 }
 
-/// What is commented as a tag, as `sr-stream-load --create` does; where nothing is, the texts of the key.
+/// What is commented as a tag, as `sr-stream-load --create` does, with the rest of the key (the second part of a composite
+/// key is what tells rows of one time apart); where nothing is, the texts of the key.
 pub fn tag_columns<'a>(all: &'a [Column], time: Option<&str>) -> Vec<&'a str> {
     let stated = all.iter().any(says_tag);
-    let is_tag =
-        |column: &Column| if stated { says_tag(column) } else { column.key && column.ty == Some(SrType::Text) };
+    let is_tag = |column: &Column| match stated {
+        true => says_tag(column) || column.key,
+        false => column.key && column.ty == Some(SrType::Text),
+    };
     let names = all.iter().filter(|column| is_tag(column)).map(|column| column.name.as_str());
     names.filter(|name| Some(*name) != time).collect()
 }
@@ -48,7 +51,7 @@ mod tests {
         ];
         assert_eq!((time_column(&all), tag_columns(&all, Some("ts"))), (Some("ts"), vec!["site"]));
         all[4].comment = "tag".into();
-        assert_eq!(tag_columns(&all, Some("ts")), ["note"]);
+        assert_eq!(tag_columns(&all, Some("ts")), ["day", "site", "note"]);
         assert_eq!(time_column(&all[1..2]), Some("day"));
         assert_eq!(time_column(&all[3..]), None);
     }

@@ -39,7 +39,7 @@ pub struct Args {
     /// The time column (default: the first DATETIME of the key, else the first DATETIME)
     #[arg(long, value_name = "COL")]
     pub time: Option<String>,
-    /// These columns are tags; empty for none (default: what is commented as a tag, else the texts of the key)
+    /// These columns are tags; empty for none (default: what is commented as a tag with the rest of the key, else its texts)
     #[arg(long, value_name = "COL,…", value_delimiter = ',')]
     pub tags: Option<Vec<String>>,
     /// Rows from this instant on: RFC 3339, a date, or an integer with its unit (1704067200000ms)

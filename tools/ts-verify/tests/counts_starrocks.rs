@@ -75,6 +75,22 @@ fn tdengine_beside_starrocks() {
 }
 
 #[test]
+fn the_second_part_of_a_key_is_no_value() {
+    let directory = files("s/,61.5,/,,/");
+    let at = directory.path();
+    std::fs::write(at.join("a.csv"), "ts|time,tb|table:redundant,seq|int:key,v|double,device|tag\n2024-01-01T00:00:00.000Z,t,1,1.5,d\n2024-01-01T00:00:00.000Z,t,2,2.5,d\n").unwrap();
+    let source = Sim::tdengine(["--load", &format!("d.m={}", at.join("a.csv").display())]);
+    let url = format!("tdengine://root@{}/d", source.host);
+    let sim = loaded(at, "a.csv");
+    let text = counts(at, &[&url, &sim.database("d"), "--out", "text"]).code(0).text();
+    assert!(text.starts_with("a: 2 rows, 2 cells") && text.contains("b: 2 rows, 2 cells"), "{text}");
+    // Nor is it one on the way on: rows of one time stay apart.
+    let lp =
+        tool("sr-export").args(["-q", "--url", &sim.database("d"), "--table", "m", "-t", "lp"]).run().code(0).text();
+    assert!(lp.contains(",seq=1") && lp.contains(",seq=2") && lp.contains(" v=2.5 "), "{lp}");
+}
+
+#[test]
 fn starrocks_beside_influxdb() {
     let directory = files("s/,61.5,/,,/");
     let at = directory.path();
