@@ -14,7 +14,7 @@ fn data() -> Vec<String> {
             1 + i % 28,
             i % 24,
             i % 3,
-            i % 2 == 0
+            i.is_multiple_of(2)
         )
     };
     let head = "ts|time,site|tag,v|double,n|long,note|string,ok|boolean".to_owned();
