@@ -26,10 +26,17 @@ command -v ip >/dev/null || { skip "network namespaces: iproute2 is not installe
 [ "$(id -u)" -eq 0 ] || { skip "network namespaces: they need root"; exit 77; }
 tools_on_path
 
+running=""
+end_cluster() {
+  [ -n "$running" ] || return 0
+  kill "$running" 2>/dev/null || true
+  wait "$running" 2>/dev/null || true
+  running=""
+}
 fe=ts-fe-$$ be=ts-be-$$ client=ts-client-$$
 before_end() {
   local name
-  for name in "${pids[@]}"; do kill "$name" 2>/dev/null || true; done
+  end_cluster
   for name in "$fe" "$be" "$client"; do ip netns del "$name" 2>/dev/null || true; done
 }
 begin_scratch
@@ -68,13 +75,9 @@ ends() {
 says() { grep -qF -- "$1" "$scratch/err" || fail "it does not say: $1"; }
 
 # cluster NAME=…: a fresh cluster with the table plant.m; one back end for each name that it goes by.
-running=""
 cluster() {
   local args=() name port=8040
-  if [ -n "$running" ]; then
-    kill "$running"
-    wait "$running" 2>/dev/null || true
-  fi
+  end_cluster
   for name in "$@"; do
     args+=(--be-listen "0.0.0.0:$port" --be-name "$name")
     port=$((port + 1))
@@ -83,7 +86,6 @@ cluster() {
   ip netns exec "$fe" ts-sim starrocks --quiet --listen 0.0.0.0:8030 --mysql-listen 0.0.0.0:9030 --be-netns "$be" "${args[@]}" \
     --sql table.sql --ready-file ready --log-requests requests >/dev/null 2>sim.log &
   running=$!
-  pids+=("$running")
   wait_for ready 60 "$running" || die 70 "the cluster does not start: $(tail -n 3 sim.log)"
 }
 url='starrocks://root@10.213.1.1:9030/plant?http=8030'
