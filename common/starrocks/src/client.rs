@@ -95,33 +95,12 @@ impl Client {
     /// Connects to one of the front ends (each connection begins with another one) and sets up the session. A front end that
     /// does not answer is passed over; one that refuses the login ends it (exit 6).
     pub fn open(target: &Target, options: &Options) -> Result<Client> {
-        static NEXT: AtomicUsize = AtomicUsize::new(0);
         net::tls::install_provider();
-        let count = target.frontends.len().max(1);
-        let first = NEXT.fetch_add(1, Ordering::Relaxed);
-        let mut last = None;
-        for turn in 0..count {
-            let Some((host, port)) = target.frontends.get((first + turn) % count) else { continue };
-            match Client::connect(target, host, *port, options) {
-                Ok(client) => return Ok(client),
-                Err(error) if error.kind() == options.side.kind() => last = Some(error),
-                Err(error) => return Err(error),
-            }
-        }
-        let error = last.unwrap_or_else(|| Error::usage(format!("{target}: no front end")));
-        Err(if count > 1 { error.context(format!("none of {count} front ends answers, the last")) } else { error })
+        one_of(target, options, |host, port| Client::connect(target, host, port, options))
     }
 
     fn connect(target: &Target, host: &str, port: u16, options: &Options) -> Result<Client> {
         let at = format!("starrocks://{host}:{port}");
-        let mut setup = vec![
-            format!("SET query_timeout = {}", options.query_timeout.as_secs().clamp(1, 259_200)),
-            "SET time_zone = 'UTC'".to_owned(),
-        ];
-        if options.side == Side::Source {
-            // A limit that an administrator has set for people would cut results in silence.
-            setup.push("SET sql_select_limit = 9223372036854775807".to_owned());
-        }
         let mut builder = OptsBuilder::default()
             .ip_or_hostname(host.trim_start_matches('[').trim_end_matches(']'))
             .tcp_port(port)
@@ -159,7 +138,7 @@ impl Client {
             Err(failure) => return Err(failure.context(&at).error(options.side)),
         };
         let mut client = Client { conn, options: options.clone(), at };
-        for sql in setup {
+        for sql in setup(options) {
             client.execute(&sql, options.timeout)?;
         }
         Ok(client)
@@ -235,23 +214,61 @@ impl Client {
             }
             Ok((count.get(), names))
         };
-        // Alive while rows come; time spent by `each` is its own, so the count is looked at only while we wait.
-        let seen = Cell::new((u64::MAX, Instant::now()));
-        let alive = || {
-            if seen.get().0 != count.get() {
-                seen.set((count.get(), Instant::now()));
-            }
-            seen.get().1
-        };
-        match net::wait(running, timeout, alive, &stop, "waiting for rows") {
+        match net::wait(running, timeout, while_growing(&count), &stop, "waiting for rows") {
             Ok(outcome) => outcome.map_err(|error: Error| in_sql(error, sql)),
             Err(failure) => Err(failure.context(&at).error(side)),
         }
     }
 }
 
+/// Connects to one of the front ends, each time another one first. One that does not answer is passed over.
+pub(crate) fn one_of<T>(
+    target: &Target,
+    options: &Options,
+    mut connect: impl FnMut(&str, u16) -> Result<T>,
+) -> Result<T> {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let count = target.frontends.len().max(1);
+    let first = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut last = None;
+    for turn in 0..count {
+        let Some((host, port)) = target.frontends.get((first + turn) % count) else { continue };
+        match connect(host, *port) {
+            Ok(client) => return Ok(client),
+            Err(error) if error.kind() == options.side.kind() => last = Some(error),
+            Err(error) => return Err(error),
+        }
+    }
+    let error = last.unwrap_or_else(|| Error::usage(format!("{target}: no front end")));
+    Err(if count > 1 { error.context(format!("none of {count} front ends answers, the last")) } else { error })
+}
+
+/// Statements that set up a session for reading large results, or for writing.
+pub(crate) fn setup(options: &Options) -> Vec<String> {
+    let mut setup = vec![
+        format!("SET query_timeout = {}", options.query_timeout.as_secs().clamp(1, 259_200)),
+        "SET time_zone = 'UTC'".to_owned(),
+    ];
+    if options.side == Side::Source {
+        // A limit that an administrator has set for people would cut results in silence.
+        setup.push("SET sql_select_limit = 9223372036854775807".to_owned());
+    }
+    setup
+}
+
+/// Alive while what comes is counted; time spent on it is not the server's, so the count is looked at only while we wait.
+pub(crate) fn while_growing(count: &Cell<u64>) -> impl Fn() -> Instant + '_ {
+    let seen = Cell::new((u64::MAX, Instant::now()));
+    move || {
+        if seen.get().0 != count.get() {
+            seen.set((count.get(), Instant::now()));
+        }
+        seen.get().1
+    }
+}
+
 /// The error with the beginning of its statement, unless it is about something else.
-fn in_sql(error: Error, sql: &str) -> Error {
+pub(crate) fn in_sql(error: Error, sql: &str) -> Error {
     if !matches!(error.kind(), Kind::Refused | Kind::Source | Kind::Target) {
         return error;
     }

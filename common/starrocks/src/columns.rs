@@ -2,6 +2,7 @@
 
 use crate::client::cell;
 use crate::types::Form;
+use arrow_array::ArrayRef;
 use fault::{Error, Kind, Result};
 use mysql_async::Row;
 use rows::column::{Builder, Fit, Misfit};
@@ -19,7 +20,8 @@ pub struct Columns {
     fixed: usize,
 }
 
-struct Column {
+/// One column under construction.
+pub(crate) struct Column {
     builder: Builder,
     form: Form,
 }
@@ -33,7 +35,7 @@ impl Columns {
     pub fn new(schema: SchemaRef, forms: &[Form], limits: Limits) -> Result<Columns> {
         let mut columns = Vec::with_capacity(forms.len());
         for (field, form) in schema.fields().iter().zip(forms) {
-            columns.push(Column { builder: Builder::new(Type::of(field)?), form: *form });
+            columns.push(Column::new(Type::of(field)?, *form));
         }
         let fixed = columns.iter().map(|column| Builder::row_bytes(column.builder.ty())).sum();
         Ok(Columns { schema, columns, limits, rows: 0, bytes: 0, fixed })
@@ -77,6 +79,26 @@ impl Columns {
 }
 
 impl Column {
+    pub(crate) fn new(ty: Type, form: Form) -> Column {
+        Column { builder: Builder::new(ty), form }
+    }
+
+    /// The column of these texts, `None` for NULL.
+    pub(crate) fn of<'a>(
+        mut self,
+        schema: &SchemaRef,
+        index: usize,
+        texts: impl Iterator<Item = Option<&'a str>>,
+    ) -> Result<ArrayRef> {
+        for text in texts {
+            match text {
+                None => self.builder.null(),
+                Some(text) => self.put(text.as_bytes()).map_err(|why| misfit(schema, index, text.as_bytes(), why))?,
+            }
+        }
+        self.builder.finish()
+    }
+
     #[inline]
     fn put(&mut self, text: &[u8]) -> Fit {
         match self.form {
@@ -118,7 +140,7 @@ fn datetime(text: &[u8]) -> Option<[u8; 27]> {
 }
 
 #[cold]
-fn misfit(schema: &SchemaRef, index: usize, text: &[u8], why: Misfit) -> Error {
+pub(crate) fn misfit(schema: &SchemaRef, index: usize, text: &[u8], why: Misfit) -> Error {
     let field = schema.field(index);
     let hint = match Type::of(field) {
         Ok(Type::Decimal(38, 0)) => ": LARGEINT has up to 39 digits, use --largeint text",

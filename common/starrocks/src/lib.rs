@@ -1,4 +1,5 @@
-//! StarRocks: its MySQL interface for queries and the catalogue, and Stream Load over HTTP.
+//! StarRocks: its MySQL interface for queries and the catalogue, Arrow Flight SQL for large results, and Stream Load over
+//! HTTP.
 //!
 //! | file | what |
 //! |---|---|
@@ -8,6 +9,9 @@
 //! | `catalog` | version, databases, tables, columns, partitions |
 //! | `types` | StarRocks' types, and how each is read |
 //! | `columns` | rows of text into Arrow columns |
+//! | `flight` | a session with a front end over Arrow Flight SQL, and the rows that back ends send |
+//! | `flight_columns` | those rows into the same Arrow columns |
+//! | `flight_lists` | ARRAY as JSON text |
 //! | `create` | a table for rows of any source |
 //! | `sql` | names and literals |
 //! | `roles` | which column is the time, and which are tags |
@@ -28,6 +32,9 @@ pub mod catalog;
 pub mod client;
 pub mod columns;
 pub mod create;
+pub mod flight;
+pub mod flight_columns;
+mod flight_lists;
 pub mod hops;
 pub mod label;
 pub mod load;
@@ -45,4 +52,5 @@ pub mod types;
 pub mod verdict;
 
 pub use client::Client;
+pub use flight::Flight;
 pub use target::Target;

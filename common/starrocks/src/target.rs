@@ -1,7 +1,8 @@
 //! What a StarRocks URL says: the front ends (FE), their HTTP port, the database, who we are.
 //!
 //! `starrocks://user@fe1:9030,fe2:9030/DB?http=8030`; `starrockss://…` for TLS on both ports, `?https=8443` for TLS on the
-//! HTTP port alone. Ports without mention are 9030 (MySQL) and 8030 (HTTP).
+//! HTTP port alone, `?flight=9408` for FE's Arrow Flight SQL (`arrow_flight_port`, which has no default: it is closed in most
+//! clusters). Ports without mention are 9030 (MySQL) and 8030 (HTTP).
 
 use fault::{Error, Result, Secret};
 use net::Endpoint;
@@ -35,6 +36,8 @@ pub struct Target {
     pub http_port: u16,
     /// The HTTP port of a back end on the front end's host, where the URL names one (`be=8040`): simulators say it.
     pub be_port: Option<u16>,
+    /// FE's port for Arrow Flight SQL, where the URL names one.
+    pub flight_port: Option<u16>,
     /// The URL without secrets.
     shown: String,
 }
@@ -53,7 +56,7 @@ impl Target {
         }
         let endpoint = first.ok_or_else(|| Error::usage("the starrocks:// URL names no host"))?;
         let shown = endpoint.to_string().replacen(&address(&endpoint), hosts, 1);
-        endpoint.refuse_unknown_params(&["http", "https", "be"])?;
+        endpoint.refuse_unknown_params(&["http", "https", "be", "flight"])?;
         if endpoint.transport.is_some() {
             return Err(Error::usage(format!("{shown}: there is no transport to choose: write {SYSTEM}://")));
         }
@@ -77,6 +80,7 @@ impl Target {
             http_tls: endpoint.tls || https.is_some(),
             http_port: https.or(http).unwrap_or(HTTP_PORT),
             be_port: port("be")?,
+            flight_port: port("flight")?,
             frontends,
             shown,
         })
@@ -146,8 +150,9 @@ mod tests {
         assert_eq!((plain.user.as_str(), plain.password.expose(), plain.http_port), ("root", "", 8030));
         assert_eq!(plain.database().unwrap_err().kind(), Kind::Usage);
         assert_eq!(plain.authorization().expose(), "Basic cm9vdDo=");
-        let inner = Target::parse("starrocks://u:p,a%40w@h1,h2/db?be=8041", None).unwrap();
+        let inner = Target::parse("starrocks://u:p,a%40w@h1,h2/db?be=8041&flight=9408", None).unwrap();
         assert_eq!((inner.password.expose(), inner.frontends.len(), inner.be_port), ("p,a@w", 2, Some(8041)));
+        assert_eq!((inner.flight_port, plain.flight_port), (Some(9408), None));
     }
 
     #[test]
@@ -170,6 +175,7 @@ mod tests {
             "starrocks://a/db/table",
             "starrocks://a/db?http=no",
             "starrocks://a/db?http=0",
+            "starrocks://a/db?flight=0",
             "starrocks://a/db?http=1&https=2",
             "starrocks://a/db?htpp=8030",
             "mysql://a/db",

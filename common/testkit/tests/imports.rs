@@ -38,10 +38,12 @@ fn allowed(layer: &str) -> &'static [&'static str] {
 }
 
 /// Crates that only some of ours may use, and who.
-const PRIVATE: [(&str, &[&str]); 8] = [
+const PRIVATE: [(&str, &[&str]); 10] = [
     ("tokio", &["net", "starrocks", "ts-sim", "testkit"]),
     ("mysql_async", &["starrocks", "testkit"]),
     ("opensrv-mysql", &["ts-sim"]),
+    ("arrow-flight", &["starrocks", "ts-sim"]),
+    ("tonic", &["starrocks", "ts-sim"]),
     ("object_store", &["store", "ts-sim"]),
     ("reqwest", &["net"]),
     ("hyper", &["net", "ts-sim"]),

@@ -98,8 +98,9 @@ pub struct Args {
     #[arg(long)]
     pub allow_changes: bool,
 
-    /// Who writes: mysql (this tool, rows through a front end), or the cluster itself, to --storage: files (INSERT INTO FILES,
-    /// since 3.2) or export (EXPORT: CSV)
+    /// Who writes: this tool, with rows through a front end (mysql) or from the back ends (flight: Arrow Flight SQL, since
+    /// 3.5.1, needs flight=PORT in the URL), or the cluster itself, to --storage: files (INSERT INTO FILES, since 3.2) or
+    /// export (EXPORT: CSV)
     #[arg(long, value_enum, default_value_t = Via::Mysql, value_name = "HOW")]
     pub via: Via,
     /// Where the cluster writes to: s3://bucket/prefix, oss://bucket/prefix, hdfs://…, file:///path (credentials: AWS_*)
@@ -111,6 +112,10 @@ pub struct Args {
     /// How often the state of an EXPORT is looked at
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = cli::args::duration, hide_short_help = true)]
     pub poll: Duration,
+
+    /// With --via flight: the back end that the front end calls OLD is NEW from here; each a host or host:port (repeatable)
+    #[arg(long, value_name = "OLD=NEW", help_heading = "Connection options", hide_short_help = true)]
+    pub be_map: Vec<String>,
 
     #[command(flatten)]
     pub batch: BatchArgs,
@@ -145,8 +150,16 @@ pub enum LargeInt {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Via {
     Mysql,
+    Flight,
     Files,
     Export,
+}
+
+impl Via {
+    /// Rows come to this tool.
+    pub fn is_read(self) -> bool {
+        matches!(self, Via::Mysql | Via::Flight)
+    }
 }
 
 impl Args {
@@ -156,11 +169,14 @@ impl Args {
         if self.columns.as_ref().is_some_and(|all| all.iter().all(String::is_empty)) {
             return Err(Error::usage("--columns names no column"));
         }
-        if self.via != Via::Mysql && (self.output_dir.is_some() || self.limit.is_some()) {
+        if !self.via.is_read() && (self.output_dir.is_some() || self.limit.is_some()) {
             return Err(Error::usage("--via files and --via export write to --storage: no --output-dir, no --limit"));
         }
-        if self.via == Via::Mysql && self.storage.is_some() {
+        if self.via.is_read() && self.storage.is_some() {
             return Err(Error::usage("--storage is for --via files and --via export"));
+        }
+        if self.via != Via::Flight && !self.be_map.is_empty() {
+            return Err(Error::usage("--be-map is for --via flight: over MySQL no back end is asked"));
         }
         if self.via == Via::Export && (self.condition.is_some() || self.since.is_some() || self.until.is_some()) {
             return Err(Error::usage("--via export writes whole partitions: no --where, --since, --until"));

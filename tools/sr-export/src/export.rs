@@ -7,8 +7,9 @@ use arrow_array::RecordBatch;
 use fault::{Error, Kind, Result};
 use net::Side;
 use rows::Limits;
-use starrocks::Client;
 use starrocks::columns::Columns;
+use starrocks::flight_columns::FlightColumns;
+use starrocks::{Client, Flight};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -45,7 +46,7 @@ pub fn export(session: &mut Session, unit: &Unit, settings: Settings, sink: &mut
     let mut patience = session.connector.patience();
     loop {
         let mut written = 0;
-        let error = match session.client().and_then(|client| attempt(client, unit, settings, sink, &mut written)) {
+        let error = match attempt(session, unit, settings, sink, &mut written) {
             Ok(exported) => return Ok(exported),
             Err(error) => error.context(unit.name()),
         };
@@ -63,7 +64,7 @@ pub fn export(session: &mut Session, unit: &Unit, settings: Settings, sink: &mut
 }
 
 fn attempt(
-    client: &mut Client,
+    session: &mut Session,
     unit: &Unit,
     settings: Settings,
     sink: &mut dyn Sink,
@@ -71,28 +72,22 @@ fn attempt(
 ) -> Result<Exported> {
     let select = unit.select(settings.limit)?;
     let checked = settings.limit.is_none();
+    let client = session.client()?;
     let version = version(client, unit)?;
     let expected = if checked { client.count(&unit.from()?)? } else { 0 };
-    let mut columns = Columns::new(unit.table.schema.clone(), &unit.table.forms, settings.limits)?;
-    let mut wanted = true;
-    let read = client.read(&select, |row| {
-        *written += 1;
-        if columns.push(row)?
-            && let Some(batch) = columns.take()?
-        {
-            wanted = sink.write(batch)?;
-        }
-        Ok(wanted)
-    });
-    let (rows, _) = read?;
-    if let (true, Some(batch)) = (wanted, columns.take()?) {
-        sink.write(batch)?;
-    }
+    let rows = match session.flight()? {
+        Some(flight) => over_flight(flight, &select, unit, settings.limits, sink, written)?,
+        None => over_mysql(session.client()?, &select, unit, settings.limits, sink, written)?,
+    };
     if !checked {
         return Ok(Exported { rows, version, changed: false });
     }
     let source = |text: String| Err(Error::new(Kind::Source, text));
-    let after = self::version(client, unit)?;
+    // Nothing went over this connection while rows came another way: the server may have ended it.
+    let after = match session.connector.flight {
+        Some(_) => session.repeat(|client| self::version(client, unit))?,
+        None => self::version(session.client()?, unit)?,
+    };
     let changed = version != after;
     if changed && !settings.allow_changes {
         let shown = |version: Option<u64>| version.map_or("none".to_owned(), |version| version.to_string());
@@ -103,11 +98,59 @@ fn attempt(
         ));
     }
     // Of a partition that changed, the rows are those of one moment: before, after, or between two loads.
-    let now = if changed { client.count(&unit.from()?)? } else { expected };
+    let now = if changed { session.client()?.count(&unit.from()?)? } else { expected };
     if !(expected.min(now)..=expected.max(now)).contains(&rows) {
         return source(format!("{rows} rows came of the {expected} that the server counts: the result was cut"));
     }
     Ok(Exported { rows, version, changed })
+}
+
+/// Reads the rows as texts through a front end.
+fn over_mysql(
+    client: &mut Client,
+    select: &str,
+    unit: &Unit,
+    limits: Limits,
+    sink: &mut dyn Sink,
+    written: &mut u64,
+) -> Result<u64> {
+    let mut columns = Columns::new(unit.table.schema.clone(), &unit.table.forms, limits)?;
+    let mut wanted = true;
+    let (rows, _) = client.read(select, |row| {
+        *written += 1;
+        if columns.push(row)?
+            && let Some(batch) = columns.take()?
+        {
+            wanted = sink.write(batch)?;
+        }
+        Ok(wanted)
+    })?;
+    if let (true, Some(batch)) = (wanted, columns.take()?) {
+        sink.write(batch)?;
+    }
+    Ok(rows)
+}
+
+/// Reads them as Arrow from a back end.
+fn over_flight(
+    flight: &mut Flight,
+    select: &str,
+    unit: &Unit,
+    limits: Limits,
+    sink: &mut dyn Sink,
+    written: &mut u64,
+) -> Result<u64> {
+    let mut columns = FlightColumns::new(unit.table.schema.clone(), &unit.table.forms, limits);
+    let mut wanted = true;
+    let rows = flight.read(select, |batch| {
+        *written += batch.num_rows() as u64;
+        wanted = columns.push(&batch, |batch| sink.write(batch))?;
+        Ok(wanted)
+    })?;
+    if let (true, Some(batch)) = (wanted, columns.take()?) {
+        sink.write(batch)?;
+    }
+    Ok(rows)
 }
 
 fn version(client: &mut Client, unit: &Unit) -> Result<Option<u64>> {

@@ -14,7 +14,6 @@ mod versions;
 
 pub use args::Args;
 
-use args::Via;
 use cli::output::Output;
 use cli::{Run, Tool};
 use ddl::{Create, Months};
@@ -44,14 +43,18 @@ is read again where that is possible (always with --output-dir; else as long as 
 with 4 where it is not, without an end mark.
 
 With --output-dir a partition's files get their names when they are complete, and manifest.jsonl says what is in them: run \
-again, it passes over what is there and has not changed. --via files and --via export let the cluster write to object storage \
-by itself.",
+again, it passes over what is there and has not changed. --via flight reads the same rows from the back ends over Arrow Flight \
+SQL, several times as fast; --via files and --via export let the cluster write to object storage by itself.",
     examples: &[
         ("what is there", "sr-export --list"),
         ("a table as CSV", "sr-export --table meters -o meters.csv"),
         (
             "every table into Parquet files, eight partitions at a time; again: only what has changed",
             "sr-export --output-dir export -t parquet --concurrency 8",
+        ),
+        (
+            "the same from the back ends, over Arrow Flight SQL",
+            "sr-export --url 'starrocks://fe:9030/plant?flight=9408' --via flight --output-dir export -t parquet",
         ),
         (
             "the tables for a cluster with one replica",
@@ -98,7 +101,7 @@ fn work(args: &Args, output: Option<Output>, connector: &Connector) -> Result<()
             found.into_iter().filter_map(|(table, partition)| Some((table, partition?))).collect();
         return write_list(output, args, inspect::list(&found)?, connector);
     }
-    let streams = args.output_dir.is_none() && args.via == Via::Mysql;
+    let streams = args.output_dir.is_none() && args.via.is_read();
     let readable = tables.iter().filter(|(_, kind)| *kind == Kindred::Table || !args.table.is_empty()).count();
     if streams && readable != 1 {
         let names: Vec<&str> = tables.iter().take(5).map(|(name, _)| name.as_str()).collect();
@@ -110,7 +113,7 @@ fn work(args: &Args, output: Option<Output>, connector: &Connector) -> Result<()
     let units = units(&mut session, args, &database, &tables)?;
     session.drop_client();
     connector.run.expect_rows(units.iter().filter_map(|unit| Some(unit.partition.as_ref()?.rows)).sum());
-    if args.via != Via::Mysql {
+    if !args.via.is_read() {
         let storage = cluster::Storage::new(args)?;
         return match (args.dry_run, output) {
             (false, Some(output)) => cluster::write(output, &units, &storage, args, connector),

@@ -1,13 +1,14 @@
 //! Connections with the patience of the command line.
 
-use crate::args::Args;
+use crate::args::{Args, Via};
 use cli::Run;
 use fault::{Error, Result};
 use net::Side;
 use net::retry::{Backoff, Policy};
 use net::tls::Tls;
+use starrocks::be_map::BeMap;
 use starrocks::client::Options;
-use starrocks::{Client, Target};
+use starrocks::{Client, Flight, Target, flight};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub struct Connector {
     pub options: Options,
     pub policy: Policy,
     pub run: Run,
+    /// Rows come over Arrow Flight SQL, from the back ends that this leads to.
+    pub flight: Option<BeMap>,
     abandoned: Arc<AtomicBool>,
 }
 
@@ -34,6 +37,13 @@ impl Connector {
             target.database = Some(database.clone());
         }
         target.database()?;
+        let flight = match args.via {
+            Via::Flight => {
+                flight::port(&target)?;
+                Some(BeMap::parse(&args.be_map)?)
+            }
+            _ => None,
+        };
         let abandoned = Arc::new(AtomicBool::new(false));
         let (stopped, given_up) = (run.stopped(), abandoned.clone());
         let options = Options {
@@ -44,7 +54,7 @@ impl Connector {
             stop: net::Stop::new(move || stopped() || given_up.load(Ordering::Relaxed)),
             ..Options::new(Side::Source)
         };
-        Ok(Connector { target, options, policy: Policy::new(args.retry.retries), run: run.clone(), abandoned })
+        Ok(Connector { target, options, policy: Policy::new(args.retry.retries), run: run.clone(), flight, abandoned })
     }
 
     /// Ends every wait of every connection: somebody failed, or enough was read.
@@ -54,7 +64,7 @@ impl Connector {
 
     /// A session that connects at its first use.
     pub fn session(&self) -> Session {
-        Session { connector: self.clone(), client: None }
+        Session { connector: self.clone(), client: None, flight: None }
     }
 
     /// A new count of attempts.
@@ -67,6 +77,7 @@ impl Connector {
 pub struct Session {
     pub connector: Connector,
     client: Option<Client>,
+    flight: Option<Flight>,
 }
 
 impl Session {
@@ -78,9 +89,19 @@ impl Session {
         }
     }
 
-    /// The connection is in doubt.
+    /// The session over Arrow Flight SQL, made anew where there is none; `None` if that is not the way.
+    pub fn flight(&mut self) -> Result<Option<&mut Flight>> {
+        let Some(map) = &self.connector.flight else { return Ok(None) };
+        Ok(Some(match self.flight {
+            Some(ref mut flight) => flight,
+            None => self.flight.insert(Flight::open(&self.connector.target, &self.connector.options, map)?),
+        }))
+    }
+
+    /// The connections are in doubt.
     pub fn drop_client(&mut self) {
         self.client = None;
+        self.flight = None;
     }
 
     /// Does something that can be repeated as a whole, until it works, is refused, or the retries are used up.
