@@ -118,8 +118,15 @@ starrocks() {
   else
     python_code=$?
   fi
-  starrocks_java || java=$?
+  local flight=0
+  if environment starrocks-flight pymysql==1.2.4 adbc-driver-flightsql==1.13.0 adbc-driver-manager==1.13.0 pyarrow==26.0.1; then
+    "$python" tools/ts-sim/tests/vendor_starrocks_flight.py "$bin" || flight=$?
+  else
+    flight=$?
+  fi
   # A skip counts only when nothing failed.
+  if [ "$flight" -ne 0 ] && { [ "$python_code" -eq 0 ] || [ "$python_code" -eq 77 ]; }; then python_code=$flight; fi
+  starrocks_java || java=$?
   if [ "$python_code" -ne 0 ] && { [ "$java" -eq 0 ] || [ "$java" -eq 77 ]; }; then java=$python_code; fi
   return "$java"
 }

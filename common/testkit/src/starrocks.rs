@@ -16,6 +16,8 @@ pub struct Starrocks {
     pub be: String,
     /// The frontend's MySQL protocol.
     pub mysql: String,
+    /// The port of its Arrow Flight SQL, with `--flight-listen`; `url` has it too.
+    pub flight: Option<String>,
     user: String,
     password: String,
 }
@@ -33,12 +35,17 @@ impl Sim {
         let parts = sim.base.strip_prefix("starrocks://").and_then(|rest| {
             let (mysql, ports) = rest.split_once('@')?.1.split_once("?http=")?;
             let (http, be) = ports.split_once("&be=")?;
+            let (be, flight) = be.split_once("&flight=").map_or((be, None), |(be, port)| (be, Some(port.to_owned())));
             let host = mysql.rsplit_once(':')?.0;
-            Some((mysql.to_owned(), http.to_owned(), format!("{host}:{http}"), format!("{host}:{be}")))
+            Some((mysql.to_owned(), http.to_owned(), format!("{host}:{http}"), format!("{host}:{be}"), flight))
         });
-        let (mysql, port, host, be) = parts.unwrap_or_else(|| panic!("not the URL of a StarRocks: {}", sim.base));
-        let url = format!("starrocks://{user}@{mysql}/?http={port}");
-        Starrocks { sim, url, host, be, mysql, user, password }
+        let (mysql, port, host, be, flight) =
+            parts.unwrap_or_else(|| panic!("not the URL of a StarRocks: {}", sim.base));
+        let mut url = format!("starrocks://{user}@{mysql}/?http={port}");
+        if let Some(flight) = &flight {
+            url.push_str(&format!("&flight={flight}"));
+        }
+        Starrocks { sim, url, host, be, mysql, flight, user, password }
     }
 }
 

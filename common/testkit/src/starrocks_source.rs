@@ -5,12 +5,32 @@ use crate::conformance_source::Source;
 use crate::table::Table;
 use crate::{Sim, Tool, tool};
 
-/// A simulated StarRocks.
-pub struct StarrocksSource;
+/// A simulated StarRocks, and the way that rows come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum StarrocksSource {
+    Mysql,
+    Flight,
+}
 
 impl StarrocksSource {
+    /// The same fault for this way.
+    fn fault(self, spec: &str) -> String {
+        let spec = Self::fault_of_mysql(spec);
+        if self == StarrocksSource::Mysql {
+            return spec;
+        }
+        let spec = spec.replace("@/mysql", "@/flight").replace("/mysql", "/flight");
+        let spec = spec.replace("mysql-kill", "flight-kill").replace("silent-loss", "flight-loss");
+        // These are StarRocks' own errors, whoever asked.
+        match (spec.starts_with("busy") || spec.starts_with("query-timeout"), spec.contains('@')) {
+            (true, true) => format!("{spec}/flight"),
+            (true, false) => format!("{spec}@/flight"),
+            (false, _) => spec,
+        }
+    }
+
     /// Over MySQL nothing has a status, and a result is slow as a whole.
-    fn fault(spec: &str) -> String {
+    fn fault_of_mysql(spec: &str) -> String {
         if spec.starts_with("status=") {
             return spec.replacen(spec.split('@').next().unwrap_or(spec), "busy", 1);
         }
@@ -32,8 +52,11 @@ impl Source for StarrocksSource {
             std::fs::write(&path, table.to_csv()).expect("a writable directory");
             args.extend(["--load".to_owned(), format!("db.{}={}", table.name, path.display())]);
         }
+        if *self == StarrocksSource::Flight {
+            args.extend(["--flight-listen", "127.0.0.1:0", "--server-version", "4.0.4"].map(str::to_owned));
+        }
         for fault in faults {
-            args.extend(["--fault".to_owned(), StarrocksSource::fault(fault)]);
+            args.extend(["--fault".to_owned(), self.fault(fault)]);
         }
         // Loaded before it is ready: the files may go.
         let sim = Sim::start("starrocks", "127.0.0.1:0", args);
@@ -42,7 +65,8 @@ impl Source for StarrocksSource {
 
     fn tool(&self, server: &Server, table: &str) -> Tool {
         let url = server.sim.base.replacen('?', "/db?", 1);
-        tool("sr-export").args(["--url", &url, "--table", table])
+        let via = if *self == StarrocksSource::Flight { "flight" } else { "mysql" };
+        tool("sr-export").args(["--url", &url, "--table", table, "--via", via])
     }
 
     fn unauthorised(&self, server: &Server, table: &str) -> Tool {

@@ -22,10 +22,12 @@ fn every_row_names_tests_that_exist() {
     assert!(rows.len() >= 20, "{} rows", rows.len());
     let mut loads = read("tools/sr-stream-load/tests/statuses.rs");
     loads.push_str(&read("tools/sr-stream-load/tests/ways.rs"));
+    let mut exports = read("tools/sr-export/tests/faults.rs");
+    exports.push_str(&read("tools/sr-export/tests/flight.rs"));
     let suites = [
         ("sink:", read("common/testkit/src/conformance.rs")),
         ("source:", read("common/testkit/src/conformance_source.rs")),
-        ("sr-export:", read("tools/sr-export/tests/faults.rs")),
+        ("sr-export:", exports),
         ("sr-stream-load:", loads),
     ];
     for row in &rows {

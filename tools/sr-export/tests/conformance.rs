@@ -2,4 +2,5 @@
 
 use testkit::starrocks_source::StarrocksSource;
 
-testkit::source_suite!(starrocks, StarrocksSource);
+testkit::source_suite!(starrocks, StarrocksSource::Mysql);
+testkit::source_suite!(starrocks_over_flight, StarrocksSource::Flight);

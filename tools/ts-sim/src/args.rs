@@ -196,6 +196,12 @@ pub struct StarrocksArgs {
     /// Linux, as root: the backends listen in this network namespace (`ip netns`), the frontend in the one it was started in.
     #[arg(long, value_name = "NAME")]
     pub be_netns: Option<String>,
+    /// Speak Arrow Flight SQL too, from 3.5.1 on: address and port of the frontend's (arrow_flight_port).
+    #[arg(long, value_name = "ADDRESS")]
+    pub flight_listen: Option<String>,
+    /// Address and port of the first backend's Arrow Flight SQL, which rows come from; its host is that of --be-name.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", requires = "flight_listen")]
+    pub be_flight_listen: String,
     /// Load a typed CSV; database and table (DUPLICATE KEY, a partition a month) are made if they are not there; `-` is
     /// stdin; repeatable.
     #[arg(long, value_name = "DB.TABLE=FILE")]

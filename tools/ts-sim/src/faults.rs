@@ -47,6 +47,10 @@ pub enum Fault {
     MysqlKill(u64),
     /// Keep N rows of the SELECT back and end it as if there were no more (StarRocks).
     SilentLoss(u64),
+    /// Drop the connection after N rows of a result over Arrow Flight SQL (StarRocks).
+    FlightKill(u64),
+    /// Keep N rows of such a result back and end it as if there were no more (StarRocks).
+    FlightLoss(u64),
     /// Answer the SELECT with a timeout (StarRocks).
     QueryTimeout,
     /// Refuse the SELECT: too many queries (StarRocks).
@@ -71,6 +75,11 @@ impl Fault {
         matches!(self, MysqlKill(_) | SilentLoss(_) | QueryTimeout | Busy | RefuseLogin)
     }
 
+    /// Can happen to StarRocks' Arrow Flight SQL only.
+    fn is_of_flight(&self) -> bool {
+        matches!(self, Fault::FlightKill(_) | Fault::FlightLoss(_))
+    }
+
     /// Counted in blocks of results, not in queries.
     fn is_of_blocks(&self) -> bool {
         matches!(self, Fault::CutBlock | Fault::WsError(_))
@@ -79,7 +88,8 @@ impl Fault {
 
 /// The kinds in the grammar, for messages.
 const KINDS: &str = "status delay cut-body cut-block lost-reply reset-upload slow-read queue-full truncate-rest no-reply code ws-error \
-    close-ws restart mysql-kill silent-loss query-timeout busy refuse-login";
+    close-ws restart mysql-kill silent-loss query-timeout busy refuse-login \
+    flight-kill flight-loss";
 
 /// What a WebSocket's block requests are called in a `/PATHPREFIX`.
 pub const BLOCKS: &str = "/ws/fetch";
@@ -143,6 +153,15 @@ impl Faults {
         let login = path == "/mysql/login";
         self.count(|rule| {
             let ours = rule.fault.is_of_mysql() || rule.prefix.starts_with("/mysql");
+            ours && (rule.fault == Fault::RefuseLogin) == login && path.starts_with(&rule.prefix)
+        })
+    }
+
+    /// The same for Arrow Flight SQL: one login (`/flight/login`), or the rows of one result (`/flight/DB/TABLE`).
+    pub fn flight_verdict(&self, path: &str) -> Option<Fault> {
+        let login = path == "/flight/login";
+        self.count(|rule| {
+            let ours = rule.fault.is_of_flight() || rule.prefix.starts_with("/flight");
             ours && (rule.fault == Fault::RefuseLogin) == login && path.starts_with(&rule.prefix)
         })
     }
@@ -229,6 +248,8 @@ fn parse_fault(what: &str) -> Result<Fault, String> {
         "restart" => none(Fault::Restart),
         "mysql-kill" => rows(need("1000")?).map(Fault::MysqlKill),
         "silent-loss" => rows(need("1")?).map(Fault::SilentLoss),
+        "flight-kill" => rows(need("1000")?).map(Fault::FlightKill),
+        "flight-loss" => rows(need("1")?).map(Fault::FlightLoss),
         "query-timeout" => none(Fault::QueryTimeout),
         "busy" => none(Fault::Busy),
         "refuse-login" => none(Fault::RefuseLogin),

@@ -38,7 +38,8 @@ A fault is KIND[=ARG][@K[-L][/PATHPREFIX]]. K counts the data requests (writes a
 slow-read=1MB/s queue-full no-reply (these in front of a real server too: ts-sim proxy); for TDengine also code=0x0216 truncate-rest=N close-ws restart, and, counting
 result blocks, cut-block ws-error=0x022D. For StarRocks's loads publish-timeout=1s late-commit=1s filtered=N lose-rows=N
 label-evict too-many-versions running-txns http-limit mem-limit truncated-body fail=TEXT be-unreachable; for its SELECTs
-of rows mysql-kill=N silent-loss=N query-timeout busy, and for logins refuse-login.",
+of rows mysql-kill=N silent-loss=N query-timeout busy, over Arrow Flight SQL flight-kill=N flight-loss=N, and for logins \
+refuse-login.",
     examples: &[
         ("a StarRocks that commits the second load and never says so", "ts-sim starrocks --sql tables.sql --fault lost-reply@2"),
         ("a million generated rows behind TDengine's protocol", "ts-gen meters --rows 1000000 | ts-sim tdengine --load power.meters=- --listen 127.0.0.1:6041"),

@@ -31,16 +31,17 @@ pub fn rows() -> String {
     format!("INSERT INTO d.meters VALUES {};\n", values.join(", "))
 }
 
-/// A cluster that has run this.
+/// A cluster that has run this, and does these things wrong.
 pub fn cluster(sql: &str, faults: &[&str]) -> Starrocks {
+    cluster_with(sql, &faults.iter().flat_map(|fault| ["--fault", fault]).collect::<Vec<_>>())
+}
+
+/// A cluster that has run this, with these options.
+pub fn cluster_with(sql: &str, options: &[&str]) -> Starrocks {
     let directory = testkit::temp_dir();
     let script = directory.path().join("script.sql");
     std::fs::write(&script, sql).unwrap();
-    let mut args = vec!["--sql".to_owned(), script.display().to_string()];
-    for fault in faults {
-        args.extend(["--fault".to_owned(), (*fault).to_owned()]);
-    }
-    Sim::starrocks(args)
+    Sim::starrocks(["--sql", script.to_str().unwrap()].iter().chain(options))
 }
 
 /// `sr-export` of the database d.

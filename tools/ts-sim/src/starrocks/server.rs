@@ -24,6 +24,10 @@ pub struct Addresses {
     pub fe: String,
     /// What the frontend calls its backends: in redirects, in SHOW BACKENDS. Never empty.
     pub backends: Vec<String>,
+    /// The frontend's Arrow Flight SQL, as itself it is called; where it is switched on.
+    pub flight_fe: Option<String>,
+    /// That of the first backend, as the frontend calls it.
+    pub flight_be: Option<String>,
 }
 
 /// A cluster of one frontend and its backends.
