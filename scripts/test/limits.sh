@@ -61,6 +61,6 @@ done
 rm "$scratch/line"
 
 # Where threads hand batches over, how many are under way at once differs from run to run by some MiB.
-"$here/../bench/memory.sh" --within 8 --text 64
+"$here/../bench/memory.sh" --served 2000000 --within 8 --text 64
 passed=$((passed + 1))
 echo "test result: ok. $passed passed; 0 failed; large inputs under a memory limit"

@@ -123,6 +123,11 @@ impl Batch {
         self.body.get(start..end.saturating_sub(1)).unwrap_or_default()
     }
 
+    /// All bytes.
+    pub fn all(&self) -> Bytes {
+        self.body.clone()
+    }
+
     /// The bytes of a part: shared with the batch where the lines stand together.
     pub fn bytes(&self, part: &Part) -> Bytes {
         match part.0[..] {

@@ -2,7 +2,7 @@
 
 use fault::Result;
 use net::Bytes;
-use net::batch::{Batch, Part};
+use net::batch::{Batch, Builder, Part, Spares};
 use rows::batch::slice_bytes;
 use rows::bulk::{NULL, Separators};
 use rows::csv_cell::{self, Value};
@@ -32,7 +32,7 @@ pub enum Rows {
 
 /// A stream of Arrow messages.
 pub struct Messages {
-    bytes: Bytes,
+    bytes: Batch,
     rows: usize,
     /// What the stream holds, once it has been needed: only a load that does not go through whole is read again.
     batches: OnceCell<Vec<RecordBatch>>,
@@ -52,6 +52,13 @@ impl Chunk {
         match &self.rows {
             Rows::Text(batch) => Ok(batch.bytes(part)),
             Rows::Arrow(messages) => messages.part(part),
+        }
+    }
+
+    /// The memory of a load that is delivered, for one to come.
+    pub fn give_back(self, spares: &Spares) {
+        match self.rows {
+            Rows::Text(batch) | Rows::Arrow(Messages { bytes: batch, .. }) => spares.put(batch),
         }
     }
 
@@ -121,18 +128,18 @@ impl Chunk {
 }
 
 /// Collects what a writer writes.
-#[derive(Clone, Default)]
-struct Collected(Arc<Mutex<Vec<u8>>>);
+#[derive(Clone)]
+struct Collected(Arc<Mutex<Builder>>);
 
 impl Collected {
-    fn with<T>(&self, work: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Builder) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Write for Collected {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.with(|all| all.extend_from_slice(bytes));
+        self.with(|all| all.buffer().extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -149,10 +156,9 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// With memory for so many bytes.
-    pub fn new(schema: SchemaRef, room: usize) -> Result<Stream> {
-        let out = Collected::default();
-        out.with(|all| all.reserve_exact(room));
+    /// Into this memory.
+    pub fn new(schema: SchemaRef, memory: Builder) -> Result<Stream> {
+        let out = Collected(Arc::new(Mutex::new(memory)));
         let options = WriteOptions { to: Format::Arrow, ..WriteOptions::default() };
         let writer = rows::format::create(out.clone(), |_| Ok(()), schema, options)?;
         Ok(Stream { writer, out, rows: 0 })
@@ -166,7 +172,7 @@ impl Stream {
     /// How many rows of a batch still fit into a load of so many rows and bytes, about. One does if there is none yet.
     pub fn fit(&self, batch: &RecordBatch, rows: usize, bytes: usize) -> usize {
         let each = (slice_bytes(batch) / batch.num_rows().max(1)).max(1);
-        let left = bytes.saturating_sub(self.out.with(|all| all.len())) / each;
+        let left = bytes.saturating_sub(self.out.with(|all| all.bytes())) / each;
         left.min(rows.saturating_sub(self.rows)).max(usize::from(self.rows == 0)).min(batch.num_rows())
     }
 
@@ -179,8 +185,8 @@ impl Stream {
     /// Ends the stream.
     pub fn finish(self) -> Result<Messages> {
         self.writer.finish()?;
-        let bytes = self.out.with(std::mem::take);
-        Ok(Messages { bytes: Bytes::from(bytes), rows: self.rows, batches: OnceCell::new() })
+        let bytes = self.out.with(Builder::finish);
+        Ok(Messages { bytes, rows: self.rows, batches: OnceCell::new() })
     }
 }
 
@@ -188,11 +194,11 @@ impl Messages {
     /// The stream of some of the rows.
     fn part(&self, part: &Part) -> Result<Bytes> {
         if part.len() == self.rows {
-            return Ok(self.bytes.clone());
+            return Ok(self.bytes.all());
         }
         let batches = self.batches()?;
         let Some(first) = batches.first() else { return Ok(Bytes::new()) };
-        let mut stream = Stream::new(first.schema(), 0)?;
+        let mut stream = Stream::new(first.schema(), Builder::default())?;
         let mut start = 0;
         for batch in batches {
             let end = start + batch.num_rows();
@@ -204,14 +210,14 @@ impl Messages {
             }
             start = end;
         }
-        stream.finish().map(|messages| messages.bytes)
+        stream.finish().map(|messages| messages.bytes.all())
     }
 
     fn batches(&self) -> Result<&[RecordBatch]> {
         if let Some(batches) = self.batches.get() {
             return Ok(batches);
         }
-        let source = Source::new("the load", Box::new(Cursor::new(self.bytes.clone())), None);
+        let source = Source::new("the load", Box::new(Cursor::new(self.bytes.all())), None);
         let mut reader =
             rows::format::open(source, ReadOptions { from: Some(Format::Arrow), ..ReadOptions::default() })?;
         let mut batches = Vec::new();

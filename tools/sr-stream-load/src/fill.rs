@@ -309,7 +309,11 @@ impl Filler {
             let rest = batch.slice(row, batch.num_rows() - row);
             let stream = match &mut self.arrow {
                 Some(stream) => stream,
-                none => none.insert(Stream::new(batch.schema(), room(self.most_bytes))?),
+                none => {
+                    let mut memory = self.spares.take();
+                    memory.reserve(room(self.most_bytes));
+                    none.insert(Stream::new(batch.schema(), memory)?)
+                }
             };
             let rows = stream.fit(&rest, self.most_rows, self.most_bytes);
             if rows == 0 {

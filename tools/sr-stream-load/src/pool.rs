@@ -4,7 +4,7 @@
 //! them, so a slow server stops the reading, and memory is what the loads take.
 
 use crate::args::{Naming, Plan};
-use crate::chunk::{Chunk, Rows};
+use crate::chunk::Chunk;
 use crate::deliver::Delivery;
 use crate::fill::Into;
 use crate::live::Live;
@@ -105,13 +105,6 @@ fn work(receiver: &Mutex<Receiver<Chunk>>, mut delivery: Delivery<Live>, shared:
             shared.fail(error);
             return;
         }
-        give_back(chunk, spares);
-    }
-}
-
-/// The memory of a load, for one to come.
-pub fn give_back(chunk: Chunk, spares: &Spares) {
-    if let Rows::Text(batch) = chunk.rows {
-        spares.put(batch);
+        chunk.give_back(spares);
     }
 }

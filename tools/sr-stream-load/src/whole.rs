@@ -4,7 +4,6 @@ use crate::chunk::Chunk;
 use crate::deliver::Outside as _;
 use crate::fill::{Filler, Into};
 use crate::live::Live;
-use crate::pool::give_back;
 use cli::Run;
 use cli::workers::Shared;
 use fault::{Error, Kind, Result};
@@ -309,7 +308,7 @@ impl Into for Transaction {
         self.rows += rows;
         self.bytes += body.len() as u64;
         drop((body, load));
-        give_back(chunk, &self.spares);
+        chunk.give_back(&self.spares);
         Ok(())
     }
 
