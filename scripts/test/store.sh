@@ -50,7 +50,7 @@ for size in 0 1 $part $((part + 1)) $((2 * part + 17)); do
   for from in file stdin; do
     expect 0 store-get "${options[@]}" "$bucket/sizes/$from-$size"
     cmp -s out "f$size" || fail "$from of $size bytes came back as others"
-    if [ $from = file ] || [ "$size" -le $part ]; then has verified=xxh3; else has verified=length; fi
+    if [ $from = file ] || [ "$size" -le $part ]; then has verified=xxh3; else has verified=etag; fi
   done
 done
 none_left
@@ -80,6 +80,21 @@ store-put --quiet "$bucket/set/f1" f0 >/dev/null 2>&1
 expect 9 store-get "$bucket/set/f1" --manifest "$bucket/set/_manifest.json"
 expect 1 store-ls --manifest "$bucket/set/"
 ok "of eight writers one wins; a manifest is written once, and what is not as it says is found"
+
+# --- streams of several parts: nothing stands beside them but what their ETag says -------------------------------------------
+expect 0 store-put --manifest --receipts <(store-put "${options[@]}" --rows 3 "$bucket/stream/x" <"$big" 2>/dev/null) "$bucket/stream/"
+grep -q '"xxh3"' <(store-get --quiet "$bucket/stream/_manifest.json" 2>/dev/null) || fail "the manifest has no digest of a stream"
+expect 0 store-get "${options[@]}" "$bucket/stream/x" --manifest "$bucket/stream/_manifest.json"
+has verified=xxh3
+expect 0 store-ls --manifest --deep "$bucket/stream/"
+expect 0 store-cp "${options[@]}" "$bucket/stream/x" "file://$scratch/stream-x"
+cmp -s stream-x "$big" || fail "the copy of a stream is another one"
+expect 0 store-get "${options[@]}" "$bucket/stream/x" -o stream-y
+has verified=etag
+bytes $((2 * part + 17)) 3 | store-put "${options[@]}" "$bucket/stream/x" >/dev/null 2>&1
+expect 0 store-ls --manifest "$bucket/stream/"
+expect 1 store-ls --manifest --deep "$bucket/stream/"
+ok "a stream of several parts is proved by its ETag and its manifest; one of the same size is another one"
 
 # --- what a server can do wrong -----------------------------------------------------------------------------------------
 # door FAULT…: a proxy with these faults before the server.

@@ -5,6 +5,7 @@ use crate::location::{Location, Scheme};
 use crate::object::{Object, bare, note};
 use crate::options::Options;
 use crate::settings::{Account, Settings};
+use crate::transport::said;
 use crate::verdict::{Refusal, extra_time, refusal, verdict};
 use bytes::Bytes;
 use fault::{Error, Kind, Result};
@@ -95,7 +96,10 @@ impl Client {
         let options = GetOptions { head: true, ..GetOptions::default() };
         let found = self.ask(&location, 0, |_| s3.get_opts(&path, options.clone()))?;
         Ok(match found {
-            Ok(found) => Some(object(&found.meta, &found.attributes)),
+            Ok(found) => {
+                let sealed = said().is_some_and(|said| said.sealed);
+                Some(Object { sealed, ..object(&found.meta, &found.attributes) })
+            }
             Err(Refusal::Missing | Refusal::Conflict) => None,
         })
     }
@@ -363,6 +367,7 @@ fn object(meta: &ObjectMeta, attributes: &Attributes) -> Object {
         modified: meta.last_modified,
         etag: meta.e_tag.as_deref().map(bare),
         notes: notes.collect(),
+        sealed: false,
     }
 }
 

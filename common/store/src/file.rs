@@ -198,7 +198,14 @@ fn object(key: &str, meta: &Metadata) -> Object {
         meta.mtime().wrapping_mul(1_000_000_000).wrapping_add(meta.mtime_nsec()),
         meta.len()
     );
-    Object { key: key.to_owned(), size: meta.len(), modified: modified(meta), etag: Some(etag), notes: BTreeMap::new() }
+    Object {
+        key: key.to_owned(),
+        size: meta.len(),
+        modified: modified(meta),
+        etag: Some(etag),
+        notes: BTreeMap::new(),
+        sealed: false,
+    }
 }
 
 fn modified(meta: &Metadata) -> DateTime<Utc> {

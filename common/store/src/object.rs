@@ -12,6 +12,9 @@ pub mod note {
     pub const ROWS: &str = "ts-rows";
     /// Size of the parts it was written in: with it the ETag of a multipart upload can be checked.
     pub const PART: &str = "ts-part-bytes";
+    /// [`MD5`]: of its parts the ETags were their MD5s, so that of the object is the MD5 of these.
+    pub const ETAG: &str = "ts-etag";
+    pub const MD5: &str = "md5";
     /// Who wrote it: a random number, to know our own object again after a lost reply.
     pub const WRITER: &str = "ts-writer";
     /// The ETag of the object it was copied from.
@@ -31,6 +34,8 @@ pub struct Object {
     pub etag: Option<String>,
     /// Metadata. Empty in listings, and for files.
     pub notes: BTreeMap<String, String>,
+    /// Encrypted with a key of somebody's: its ETag is then no MD5. Not known of listings.
+    pub sealed: bool,
 }
 
 impl Object {

@@ -14,6 +14,8 @@ pub(crate) struct Said {
     pub(crate) status: u16,
     pub(crate) retry_after: Option<Duration>,
     pub(crate) request_id: Option<String>,
+    /// The object is encrypted with a key of somebody's, the store's key service or the client.
+    pub(crate) sealed: bool,
 }
 
 thread_local! {
@@ -65,6 +67,8 @@ impl HttpService for Watched {
             status: reply.status().as_u16(),
             retry_after: header("retry-after").and_then(|text| net::retry::retry_after(text, SystemTime::now())),
             request_id: header("x-amz-request-id").map(str::to_owned),
+            sealed: header("x-amz-server-side-encryption").is_some_and(|by| by.starts_with("aws:kms"))
+                || header("x-amz-server-side-encryption-customer-algorithm").is_some(),
         }));
         Ok(reply)
     }

@@ -5,9 +5,10 @@
 //! part and sends only those that differ.
 
 use crate::client::{Client, Put, Store, attributes, is_ours};
+use crate::content::etag_of;
 use crate::file::Unfinished;
-use crate::location::Location;
-use crate::object::{Object, bare, note};
+use crate::location::{Location, Scheme};
+use crate::object::{bare, note};
 use crate::uploads::Part;
 use crate::verdict::Refusal;
 use bytes::Bytes;
@@ -89,9 +90,14 @@ impl Client {
             notes.insert(note::DIGEST.to_owned(), digest.clone());
         }
         let continued = begun.is_some();
-        let (id, there) = match begun {
-            Some(begun) => begun,
-            None => (self.begin(key, &notes)?, BTreeMap::new()),
+        let (first, second) = (Bytes::from(first), Bytes::from(second));
+        let (id, there, proof) = match begun {
+            Some((id, there)) => (id, there, 0),
+            // Its digest is not known yet, and afterwards nothing can be written beside it any more.
+            None if what.digest.is_none() && self.at(key).scheme == Scheme::S3 => {
+                self.begin_proved(key, &mut notes, &first)?
+            }
+            None => (self.begin(key, &notes)?, BTreeMap::new(), 0),
         };
         let sent = self.send(key, &id, &there, [first, second], &mut source, part_bytes);
         let sent = sent.and_then(|(parts, resumed)| {
@@ -110,7 +116,7 @@ impl Client {
             }
         };
         let etag = self.complete(key, &id, parts, size, &notes, continued)?;
-        Ok(Written { size, digest, etag, resumed })
+        Ok(Written { size, digest, etag, resumed: resumed.saturating_sub(proof) })
     }
 
     fn upload_file(&self, target: &Location, source: &mut Source<'_>, what: &Upload) -> Result<Written> {
@@ -142,16 +148,35 @@ impl Client {
         })?;
         let Some(newest) = found.into_iter().max_by_key(|upload| upload.begun) else { return Ok(None) };
         let parts = self.parts(key, &newest.id)?;
-        let largest = parts.values().map(|part| part.size).max().unwrap_or(*part_bytes as u64);
-        if largest > *part_bytes as u64 {
-            // Its parts would take more memory than was allowed.
+        let largest = parts.values().map(|part| part.size).max().unwrap_or(0);
+        if largest > *part_bytes as u64 || largest < SMALLEST_PART {
+            // Its parts would take more memory than was allowed, or there is none that says how large they are.
             self.abort_upload(key, &newest.id)?;
             return Ok(None);
         }
-        if largest >= SMALLEST_PART {
-            *part_bytes = usize::try_from(largest).unwrap_or(*part_bytes);
-        }
+        *part_bytes = usize::try_from(largest).unwrap_or(*part_bytes);
         Ok(Some((newest.id, parts)))
+    }
+
+    /// Begins an upload and sends its first part: is its ETag its MD5? Then that of the object will say whether all of it is
+    /// as it was, and so it is noted. Else another one is begun. Gives the upload, the parts that are there, and their number.
+    fn begin_proved(
+        &self,
+        key: &str,
+        notes: &mut BTreeMap<String, String>,
+        first: &Bytes,
+    ) -> Result<(String, BTreeMap<u64, Part>, u64)> {
+        notes.insert(note::ETAG.to_owned(), note::MD5.to_owned());
+        let id = self.begin(key, notes)?;
+        let sent =
+            self.put_part(key, &id, 1, first.clone()).inspect_err(|_| drop(self.once().abort_upload(key, &id)))?;
+        let part = Part { etag: sent.content_id, size: first.len() as u64 };
+        if part.is(first) {
+            return Ok((id, BTreeMap::from([(1, part)]), 1));
+        }
+        notes.remove(note::ETAG);
+        self.abort_upload(key, &id)?;
+        Ok((self.begin(key, notes)?, BTreeMap::new(), 0))
     }
 
     fn begin(&self, key: &str, notes: &BTreeMap<String, String>) -> Result<String> {
@@ -169,7 +194,7 @@ impl Client {
         key: &str,
         id: &str,
         there: &BTreeMap<u64, Part>,
-        first: [Vec<u8>; 2],
+        first: [Bytes; 2],
         source: &mut Source<'_>,
         part_bytes: usize,
     ) -> Result<(Vec<PartId>, u64)> {
@@ -185,7 +210,7 @@ impl Client {
                 scope.spawn(move || self.work(key, id, there, take, done));
             }
             let mut number = 0;
-            let mut next = |bytes: Vec<u8>| -> Result<bool> {
+            let mut next = |bytes: Bytes| -> Result<bool> {
                 number += 1;
                 if number > MOST_PARTS {
                     return Err(Error::usage(format!(
@@ -195,7 +220,7 @@ impl Client {
                 }
                 // Workers take nothing any more once one has failed.
                 let failed = lock(&done).error.is_some();
-                Ok(!failed && give.send((number, Bytes::from(bytes))).is_ok())
+                Ok(!failed && give.send((number, bytes)).is_ok())
             };
             for bytes in first {
                 if bytes.is_empty() || !next(bytes)? {
@@ -204,7 +229,7 @@ impl Client {
             }
             loop {
                 let bytes = source.part(part_bytes)?;
-                if bytes.is_empty() || !next(bytes)? {
+                if bytes.is_empty() || !next(Bytes::from(bytes))? {
                     return Ok(());
                 }
             }
@@ -278,6 +303,8 @@ impl Client {
         let Store::S3(s3) = &self.store else { return Err(self.missing(&location)) };
         let path = location.path()?;
         let id = id.to_owned();
+        let proved =
+            notes.get(note::ETAG).and_then(|_| etag_of(parts.iter().map(|part| part.content_id.trim_matches('"'))));
         let completed = self.ask(&location, 0, |_| s3.complete_multipart(&path, &id, parts.clone()))?;
         let there = self.head(key)?;
         let side = self.options.side.kind();
@@ -289,6 +316,15 @@ impl Client {
             Ok(_) if continued && there.digest() != notes.get(note::DIGEST).map(String::as_str) => Err(Error::new(
                 side,
                 format!("{location}: the interrupted upload was one of other content: run it again without --resume"),
+            )),
+            Ok(_) if !continued && proved.is_some() && there.etag != proved => Err(Error::new(
+                side,
+                format!(
+                    "{location}: its ETag is {}, that of the parts sent is {}: the object is another one, or this store has \
+                     ETags of its own kind (then put a file rather than a stream, or raise --part-size)",
+                    there.etag.unwrap_or_default(),
+                    proved.unwrap_or_default()
+                ),
             )),
             Ok(done) => Ok(done.e_tag.as_deref().map(bare)),
             // A reply that was lost: the first attempt has done it.
@@ -392,14 +428,5 @@ pub fn digest_of(reader: &mut dyn Read) -> std::io::Result<(u64, String)> {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
-    }
-}
-
-/// What an [`Object`] must have for its content to be what was read: the digest beside it, if there is one.
-pub fn is_whole(object: &Object, size: u64, digest: &str) -> std::result::Result<(), String> {
-    match object.digest() {
-        _ if size != object.size => Err(format!("{size} bytes came, it has {}", object.size)),
-        Some(expected) if expected != digest => Err(format!("xxh3 {digest} came, it has {expected}")),
-        _ => Ok(()),
     }
 }

@@ -115,7 +115,7 @@ mod tests {
     }
 
     fn said(status: u16) -> Said {
-        Said { status, retry_after: None, request_id: Some("R1".into()) }
+        Said { status, retry_after: None, request_id: Some("R1".into()), sealed: false }
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod influx_source;
 mod process;
 pub mod prometheus;
 pub mod readme;
+pub mod server;
 mod sim;
 mod starrocks;
 pub mod starrocks_sink;

@@ -9,7 +9,7 @@ use fault::{Error, Kind, Result};
 use net::Side;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use store::{Client, MANIFEST, Object, Upload, note};
+use store::{Checked, Client, MANIFEST, Object, Upload, note};
 
 /// The tool's texts.
 pub static TOOL: Tool = Tool {
@@ -162,7 +162,7 @@ impl Copy<'_> {
             resume: self.args.resume,
             notes: object.notes.clone(),
         };
-        for own in [note::WRITER, note::PART, note::DIGEST, note::SOURCE] {
+        for own in [note::WRITER, note::PART, note::ETAG, note::DIGEST, note::SOURCE] {
             what.notes.remove(own);
         }
         if let (Some(etag), true) = (&object.etag, self.source.has_notes()) {
@@ -172,7 +172,7 @@ impl Copy<'_> {
             // A file can be read twice: its digest then stands beside the object.
             what.digest = self.source.digest(&object.key)?;
         }
-        let mut reader = self.source.reader(object, 0)?;
+        let mut reader = Checked::new(self.source.reader(object, 0)?, object);
         let written = self.target.upload(to, &mut reader, &what)?;
         self.run.counter("parts_resumed").add(written.resumed);
         Ok(())

@@ -9,8 +9,7 @@ use cli::{Run, Tool};
 use fault::{Error, Kind, Result};
 use partial::Partial;
 use std::io::{Read as _, Write};
-use store::{Client, Location, Manifest, Object};
-use xxhash_rust::xxh3::Xxh3Default;
+use store::{Client, Content, Location, Manifest, Object};
 
 /// The tool's texts.
 pub static TOOL: Tool = Tool {
@@ -19,11 +18,12 @@ pub static TOOL: Tool = Tool {
     about: "Read an object (S3, OSS, a folder) to stdout or into a file",
     description: "\
 Reads one version of the object by ranges of --part-size, --concurrency of them at once, and writes them in order. The length must be the \
-object's and the digest (xxh3) the one that store-put has kept beside it, or that --xxh3 or --manifest name: else exit 9, and a file \
+object's and the digest (xxh3) the one that store-put has kept beside it, or that --xxh3 or --manifest name; \
+without any, what came must fit the ETag where that is an MD5: else exit 9, and a file \
 does not appear under its name. A range that is cut is asked for again from where it ended; an object that changes in the meantime is an error (exit 6).
 
 With --resume a file that is incomplete stays beside its place (.NAME.ts-get-…), and the next run goes on from its end, if the object is \
-still the same. Summary keys: bytes (written), resumed_bytes (found), verified (xxh3, or length where no digest is known).",
+still the same. Summary keys: bytes (written), resumed_bytes (found), verified (xxh3; where no digest is known etag, if that is an MD5, else length).",
     examples: &[
         ("an object into a pipe", "store-get s3://lake/db/t/all.csv | sr-stream-load --url starrocks://root@fe:9030/db --table t"),
         ("into a file, in one go or two", "store-get --resume s3://lake/big.parquet -o big.parquet"),
@@ -49,11 +49,11 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
             Some(path) => {
                 let object = wanted(&client, &location, &args, run)?;
                 let mut partial = Partial::open(&path, &location, &object)?;
-                let mut hash = Xxh3Default::new();
+                let mut hash = Content::of(&object);
                 let from = partial.read(&mut hash)?;
                 run.counter("resumed_bytes").add(from);
                 let copied = copy(&client, &object, from, &mut hash, &mut partial, run, &bytes);
-                match copied.and_then(|()| verify(&object, &hash, run)) {
+                match copied.and_then(|()| verify(&object, hash, run)) {
                     Ok(()) => partial.finish(&path),
                     // What came whole but is not what was wanted cannot be gone on with.
                     Err(error) if error.kind() == Kind::Incomplete => partial.remove().and(Err(error)),
@@ -64,9 +64,9 @@ pub fn run(args: Args, run: &Run) -> Result<()> {
                 // A bad path fails before the first request.
                 let mut output = Output::create(args.path().as_deref())?;
                 let object = wanted(&client, &location, &args, run)?;
-                let mut hash = Xxh3Default::new();
+                let mut hash = Content::of(&object);
                 copy(&client, &object, 0, &mut hash, &mut output, run, &bytes)?;
-                verify(&object, &hash, run)?;
+                verify(&object, hash, run)?;
                 output.finish()
             }
         }
@@ -101,7 +101,7 @@ fn copy(
     client: &Client,
     object: &Object,
     from: u64,
-    hash: &mut Xxh3Default,
+    hash: &mut Content,
     to: &mut dyn Write,
     run: &Run,
     bytes: &cli::Counter,
@@ -125,9 +125,10 @@ fn copy(
 }
 
 /// The reader has given every byte; are they the right ones?
-fn verify(object: &Object, hash: &Xxh3Default, run: &Run) -> Result<()> {
-    let digest = format!("{:032x}", hash.digest128());
-    run.note("verified", if object.digest().is_some() { "xxh3" } else { "length" });
-    store::is_whole(object, object.size, &digest)
-        .map_err(|what| Error::new(Kind::Incomplete, format!("{}: {what}: changed or damaged", object.key)))
+fn verify(object: &Object, content: Content, run: &Run) -> Result<()> {
+    let by = content
+        .check(object)
+        .map_err(|what| Error::new(Kind::Incomplete, format!("{}: {what}: changed or damaged", object.key)))?;
+    run.note("verified", by.as_str());
+    Ok(())
 }

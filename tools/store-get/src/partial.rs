@@ -4,8 +4,8 @@ use fault::{Error, Kind, Result};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
-use store::{Location, Object};
-use xxhash_rust::xxh3::{Xxh3Default, xxh3_64};
+use store::{Content, Location, Object};
+use xxhash_rust::xxh3::xxh3_64;
 
 /// In the names of incomplete files.
 const MARK: &str = ".ts-get-";
@@ -42,7 +42,7 @@ impl Partial {
     }
 
     /// Puts what is there into the hash, and gives how many bytes it is.
-    pub fn read(&mut self, hash: &mut Xxh3Default) -> Result<u64> {
+    pub fn read(&mut self, hash: &mut Content) -> Result<u64> {
         let (mut buffer, mut there) = (vec![0; 1 << 20], 0);
         loop {
             let got = self.file.read(&mut buffer).map_err(|error| failed(&self.path, error))?;

@@ -21,7 +21,7 @@ pub static TOOL: Tool = Tool {
 Writes each file as an object and prints a receipt for it, a line of JSON: url, size, xxh3 (the digest of the content), etag, rows. An object \
 appears under its name only when all of it is there. What is larger than --part-size goes in parts, --concurrency of them at once; a \
 failure or a signal aborts the upload, and --resume goes on with one whose process was killed: the server is asked for its parts, and only \
-those that differ are sent. The digest is kept beside the object (of stdin only if it fits into one part: else it stands in the receipt), and store-get compares it.
+those that differ are sent. The digest is kept beside the object (of stdin only if it fits into one part: else it stands in the receipt, and the ETag of the parts serves), and store-get compares it.
 
 --notify tells a queue of each object, with the line that queue-recv prints. --create never replaces an object. --manifest writes _manifest.json after all objects, with their sizes, digests and rows: whoever waits for it \
 finds the set complete. Summary keys: bytes (sent), objects, parts_resumed.",
