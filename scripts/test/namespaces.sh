@@ -84,7 +84,7 @@ cluster() {
   done
   rm -f ready
   ip netns exec "$fe" ts-sim starrocks --quiet --listen 0.0.0.0:8030 --mysql-listen 0.0.0.0:9030 --be-netns "$be" "${args[@]}" \
-    --sql table.sql --ready-file ready --log-requests requests >/dev/null 2>sim.log &
+    --server-version 4.0.4 --flight-listen 0.0.0.0:9408 --be-flight-listen 0.0.0.0:9419 --sql table.sql --ready-file ready --log-requests requests >/dev/null 2>sim.log &
   running=$!
   wait_for ready 60 "$running" || die 70 "the cluster does not start: $(tail -n 3 sim.log)"
 }
@@ -105,7 +105,7 @@ by() { grep '_stream_load\|transaction/load' requests | grep '"status":200' | gr
 ts-gen meters --rows "$rows" --tables 5 --quiet -o meters.arrow 2>err
 { echo 'CREATE DATABASE plant;'; sr-stream-load --quiet --url "$url" --table m --ddl --model duplicate --partition-by none meters.arrow 2>err | tr '\n' ' '; echo; } >table.sql
 names=(be-0.cluster.invalid:8040 10.213.0.2:8041)
-maps=(--be-map be-0.cluster.invalid:8040=10.213.2.1 --be-map 10.213.0.2=10.213.2.1)
+maps=(--be-map be-0.cluster.invalid=10.213.2.1 --be-map 10.213.0.2:8041=10.213.2.1:8041)
 
 cluster "${names[@]}"
 for at in '10.213.1.1 8030' '10.213.1.1 9030' '10.213.2.1 8041'; do
@@ -144,6 +144,17 @@ whole "both back ends mapped"
 cluster "${names[@]}"
 load 0 "${maps[@]}" --txn --label night meters.arrow
 whole "a transaction, every step with the back end that began it"
+
+# Rows from the back end itself: by its name nothing is read, and no file is left; mapped all of it is.
+flight() { ends "$1" sr-export --url "$url&flight=9408" --table m --via flight --retries 2 -t arrow -o flight.arrow "${@:2}"; }
+flight 4
+says be-0.cluster.invalid:9419
+says --be-map
+[ ! -e flight.arrow ] || fail "a file is left of what could not be read"
+flight 0 "${maps[@]}"
+[ "$(sed -n 's/.* rows=\([0-9]*\).*/\1/p' err | tail -n 1)" -eq "$rows" ] || fail "--via flight: not $rows rows"
+ts-verify compare --quiet --measurement m meters.arrow flight.arrow >out 2>err || fail "--via flight: not equal"
+ok "sr-export --via flight: the back end is named, and mapped it gives $rows rows, equal cell by cell"
 
 # Bad rows, and the list of them that stands on the back end: each of the two has the turn for one.
 there sr-export --quiet --url "$url" --table m --limit 2 2>/dev/null >good.csv
