@@ -8,7 +8,7 @@ use base64::Engine;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
@@ -158,7 +158,9 @@ impl Upload {
         while piece.len() < most {
             let Some(frame) = self.incoming.frame().await else {
                 self.ended = true;
-                return Some((piece, true));
+                // A connection that hyper gives up ends its body like a whole one: only the length tells.
+                let cut = self.incoming.size_hint().exact().is_some_and(|left| left > 0);
+                return (!cut).then_some((piece, true));
             };
             let Ok(frame) = frame else {
                 self.ended = true;
@@ -386,7 +388,6 @@ fn retry_later(reply: Reply, seconds: Option<u64>) -> Reply {
 /// The reply as it goes out. A body that nobody has read ends the connection; a client that sends it all the same is
 /// listened to for a moment, as a connection that is closed with unread bytes would take the reply with it.
 fn finish(reply: Reply, call: &Call, upload: Upload) -> Response<Body> {
-    use hyper::body::Body as _;
     if upload.ended || upload.incoming.is_end_stream() {
         return reply.into_response(|body| Full::new(body).map_err(|never| match never {}).boxed());
     }
