@@ -83,19 +83,24 @@ whole() {
   ok "$1: $there rows, $partitions partitions"
 }
 
-# killed NAME: sync.sh, killed with all that it started, at moments that nobody chose; then to its end.
+# killed NAME MILLISECONDS: sync.sh, which takes so long at one go, killed with all that it started, at moments that nobody
+# chose; then to its end.
 killed() {
-  local n
+  local n moment code hit=0
   for ((n = 1; n <= kills; n++)); do
     setsid "$here/../starrocks/sync.sh" --env "$env" >"$scratch/out" 2>&1 &
     running=$!
-    sleep "$((RANDOM % 4)).$((RANDOM % 10))"
+    # All of them within its work: on average they take half of it.
+    moment=$((RANDOM * ($2 / kills) / 32768))
+    sleep "$((moment / 1000)).$(printf %03d $((moment % 1000)))"
     pkill -9 -s "$running" 2>/dev/null || true
-    wait "$running" 2>/dev/null || true
+    code=0
+    wait "$running" 2>/dev/null || code=$?
+    [ "$code" -ne 137 ] || hit=$((hit + 1))
     running=""
   done
   manager sync >"$scratch/out" 2>&1 || fail "$1: sync.sh ends with $?"
-  whole "$1"
+  whole "$1: there, after kill -9 at $hit of $kills moments in the middle of the work"
 }
 
 # by_itself: the clusters write into the bucket and read from it by themselves, and we see what stands in it. Nobody sees the key.
@@ -224,7 +229,9 @@ for store in $stores; do
       ;;
   esac
   target "$store" "$storage" "${extra[@]}"
+  took=${EPOCHREALTIME/[.,]/}
   manager sync >"$scratch/out" 2>&1 || fail "$store: sync.sh ends with $?"
+  took=$(((${EPOCHREALTIME/[.,]/} - took) / 1000))
   whole "$store: there, at one go"
   before=$(grep -c _stream_load "$scratch/requests-$store" || true)
   manager retry >"$scratch/out" 2>&1 || fail "$store: retry.sh ends with $?"
@@ -233,7 +240,7 @@ for store in $stores; do
   [ "$store" != s3 ] || by_itself
 
   target "$store-killed" "$storage" "${extra[@]}"
-  killed "$store: there, after kill -9 at $kills moments"
+  killed "$store" "$took"
 done
 
 case $stores in *folder*) paced ;; esac
