@@ -18,7 +18,7 @@ use net::Side;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::future::Future;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
@@ -68,9 +68,11 @@ impl Flight {
         one_of(target, options, |host, _| {
             let at = format!("grpc://{host}:{port}");
             let mut front = connect(&at, host, port, options)?;
-            let token = wait(options, &at, "waiting for the login", login(&mut front, target), |status| {
+            let running = login(&mut front, target);
+            let token = wait(options, options.timeout, &at, "waiting for the login", running, |status| {
                 let refused = status.code() == Code::Unauthenticated || is_refused(0, status.message());
-                if refused { Kind::Refused } else { kind(options.side, status) }
+                let kind = if refused { Kind::Refused } else { kind(options.side, &status) };
+                Error::new(kind, format!("{at}: {}", said(&status)))
             })?;
             let Some(token) = token else {
                 return Err(Error::new(Kind::Refused, format!("{at}: the login gave no token: is this a front end?")));
@@ -114,13 +116,10 @@ impl Flight {
     /// Plans a statement and starts it.
     fn query(&mut self, sql: &str) -> Result<FlightInfo> {
         let Flight { front, options, at, .. } = self;
-        let start = Instant::now();
         let running = front.execute(sql.to_owned(), None);
-        match net::wait(running, options.timeout, || start, &options.stop, "waiting for the plan") {
-            Ok(Ok(info)) => Ok(info),
-            Ok(Err(error)) => Err(in_sql(failure(options.side, at, &error), sql)),
-            Err(failure) => Err(failure.context(&*at).error(options.side)),
-        }
+        wait(options, options.timeout, at, "waiting for the plan", running, |error| {
+            in_sql(failure(options.side, at, &error), sql)
+        })
     }
 
     /// Who has the rows: the first of the endpoint's locations that answers.
@@ -224,20 +223,13 @@ fn connect(at: &str, host: &str, port: u16, options: &Options) -> Result<Service
         .tcp_nodelay(true)
         .initial_stream_window_size(WINDOW)
         .initial_connection_window_size(WINDOW);
-    let start = Instant::now();
-    let connecting =
-        net::wait(endpoint.connect(), options.connect_timeout, || start, &options.stop, "waiting for the connection");
-    match connecting {
-        Ok(Ok(channel)) => {
-            let inner = FlightServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
-            Ok(FlightSqlServiceClient::new_from_inner(inner))
-        }
-        Ok(Err(error)) => {
-            let text = root(&error).unwrap_or_else(|| error.to_string());
-            Err(Error::new(options.side.kind(), format!("{at}: cannot connect: {text}")))
-        }
-        Err(failure) => Err(failure.context(at).error(options.side)),
-    }
+    let connecting = endpoint.connect();
+    let channel = wait(options, options.connect_timeout, at, "waiting for the connection", connecting, |error| {
+        let text = root(&error).unwrap_or_else(|| error.to_string());
+        Error::new(options.side.kind(), format!("{at}: cannot connect: {text}"))
+    })?;
+    let inner = FlightServiceClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    Ok(FlightSqlServiceClient::new_from_inner(inner))
 }
 
 /// Name and password for a token.
@@ -256,18 +248,18 @@ async fn login(front: &mut Service, target: &Target) -> std::result::Result<Opti
     Ok(token)
 }
 
-/// Waits for one reply.
-fn wait<T>(
+/// Waits for one reply, for at most `limit`.
+fn wait<T, E>(
     options: &Options,
+    limit: Duration,
     at: &str,
     doing: &str,
-    future: impl Future<Output = std::result::Result<T, Status>>,
-    kind: impl Fn(&Status) -> Kind,
+    future: impl Future<Output = std::result::Result<T, E>>,
+    failed: impl FnOnce(E) -> Error,
 ) -> Result<T> {
     let start = Instant::now();
-    match net::wait(future, options.timeout, || start, &options.stop, doing) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(status)) => Err(Error::new(kind(&status), format!("{at}: {}", said(&status)))),
+    match net::wait(future, limit, || start, &options.stop, doing) {
+        Ok(outcome) => outcome.map_err(failed),
         Err(failure) => Err(failure.context(at).error(options.side)),
     }
 }
