@@ -1,12 +1,13 @@
 //! A StarRocks cluster that is asked: with patience, over a new connection where the old one broke.
 
-use crate::counted::{Counted, FIELDS, Source};
+use crate::counted::{Counted, Source};
 use cli::Run;
 use fault::{Error, Kind, Result};
 use net::retry::{Policy, repeat};
 use rows::time::{Nanos, parse_instant};
-use starrocks::catalog::Kindred;
-use starrocks::client::{Options, cell};
+use starrocks::catalog::{Column, Kindred};
+use starrocks::client::Options;
+use starrocks::pushdown::Question;
 use starrocks::{Client, Target, roles, sql};
 use std::collections::HashMap;
 
@@ -27,7 +28,7 @@ pub struct Cluster {
 #[derive(Clone)]
 struct Shape {
     time: String,
-    fields: Vec<String>,
+    fields: Vec<Column>,
 }
 
 impl Cluster {
@@ -92,9 +93,9 @@ impl Cluster {
                     return Err(Error::new(Kind::Usage, format!("{what}: choose others with --table")));
                 };
                 let tags = roles::tag_columns(&columns, Some(time));
-                let fields = columns.iter().map(|column| column.name.as_str());
-                let fields = fields.filter(|name| *name != time && !tags.contains(name)).map(str::to_owned);
-                Some(Shape { time: time.to_owned(), fields: fields.collect() })
+                let is_field = |column: &&Column| column.name != time && !tags.contains(&column.name.as_str());
+                let fields = columns.iter().filter(is_field).cloned().collect();
+                Some(Shape { time: time.to_owned(), fields })
             }
         };
         self.known.insert(name.to_owned(), shape.clone());
@@ -136,35 +137,11 @@ impl Source for Cluster {
     fn count(&mut self, table: &str, from: Nanos, to: Nanos) -> Result<Counted> {
         let Some(shape) = self.shape(table)? else { return Ok(Counted::default()) };
         let source = self.source(table, &shape.time, Some(from), Some(to))?;
-        let mut counted = Counted { rows: Some(0), ..Counted::default() };
-        let mut parts: Vec<&[String]> = shape.fields.chunks(FIELDS).collect();
-        if parts.is_empty() {
-            parts.push(&[]);
-        }
-        for fields in parts {
-            let names = fields.iter().map(|field| sql::name(field)).collect::<Result<Vec<_>>>()?;
-            // Not count(column), which does not take every type.
-            let list: String = names.iter().map(|name| format!(", count(if({name} IS NULL, NULL, 1))")).collect();
-            self.run.counter("counts").add(1);
-            let statement = format!("SELECT count(*){list} FROM {source}");
-            let mut counts = Vec::new();
-            self.ask(|client| {
-                counts.clear();
-                client.read(&statement, |row| {
-                    let number =
-                        |at| cell(row, at).and_then(|text| std::str::from_utf8(text).ok()?.parse::<u64>().ok());
-                    counts.extend((0..row.len()).map(number));
-                    Ok(true)
-                })
-            })?;
-            let bad = || Error::new(self.options.side.kind(), format!("{}: the answer is no counts", self.name));
-            let mut counts = counts.into_iter().map(|count| count.ok_or_else(bad));
-            counted.rows = Some(counts.next().ok_or_else(bad)??);
-            for field in fields {
-                counted.cells.insert(field.clone(), counts.next().ok_or_else(bad)??);
-            }
-        }
-        Ok(counted)
+        self.run.counter("counts").add(1);
+        let fields: Vec<&Column> = shape.fields.iter().collect();
+        let answer = self.ask(|client| Question::Counts.ask(client, &fields, &source))?;
+        let names = fields.iter().map(|field| field.name.clone());
+        Ok(Counted { rows: Some(answer.rows), cells: names.zip(answer.values).collect() })
     }
 }
 

@@ -58,7 +58,7 @@ struct TdTable {
 }
 
 /// Fields in one statement: servers limit their number and the length of the text.
-pub const FIELDS: usize = 200;
+const FIELDS: usize = 200;
 
 impl Tdengine {
     /// Does not connect yet. The URL must name a database.
