@@ -1,4 +1,4 @@
-//! The network: blocking HTTP and WebSocket clients over one private runtime, TLS, retry, and URLs with secrets.
+//! The network: blocking HTTP and WebSocket clients over one private runtime, bare streams, TLS, retry, and URLs with secrets.
 //!
 //! Nothing in here is `async` for a caller, every wait has a time limit, and a failure says what it means for a
 //! repeat ([`Failure`]): was anything sent, was the reply cut, did the other side only take too long?
@@ -14,6 +14,7 @@ mod http_body;
 pub mod pack;
 pub mod retry;
 mod runtime;
+mod stream;
 pub mod tls;
 pub mod window;
 pub mod ws;
@@ -24,6 +25,7 @@ pub use bytes::Bytes;
 pub use endpoint::Endpoint;
 pub use failure::{Failure, What};
 pub use runtime::wait;
+pub use stream::Stream;
 
 use fault::Kind;
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 
 /// How often a wait looks at the stop flag.
-const TICK: Duration = Duration::from_millis(100);
+pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// Two threads are enough to move bytes for any number of connections; the work is done by the callers' threads.
 pub(crate) fn runtime() -> Result<&'static Runtime, Failure> {

@@ -3,7 +3,7 @@
 use net::http::{Client, Options, Request};
 use net::tls::Tls;
 use net::ws::{Message, connect};
-use net::{Side, What};
+use net::{Side, Stop, Stream, What};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -88,4 +88,35 @@ fn websockets_trust_what_they_are_told_to_trust() {
         socket.send_text("hello".into()).unwrap();
         assert_eq!(socket.recv(Duration::from_secs(5)).unwrap(), Message::Text("hello".into()));
     }
+}
+
+#[test]
+fn bare_streams_trust_what_they_are_told_to_trust() {
+    let port = double(|mut stream| {
+        let mut buffer = [0; 5];
+        if stream.read_exact(&mut buffer).is_ok() {
+            stream.write_all(&buffer).unwrap();
+        }
+        // And gone, without the goodbye of TLS.
+    });
+    let limit = Duration::from_secs(10);
+    for host in ["127.0.0.1", "localhost"] {
+        let open = |tls: Tls| {
+            let mut stream = Stream::connect(host, port, limit, limit, &Stop::default()).unwrap();
+            stream.secure(host, &tls).map(|()| stream)
+        };
+        let refused = open(Tls::default()).err().unwrap();
+        assert_eq!(refused.what(), What::Tls, "{refused}");
+        for tls in [trusted(), insecure()] {
+            let mut stream = open(tls).unwrap();
+            stream.write_all(b"hello").unwrap();
+            let mut buffer = [0; 100];
+            assert_eq!(stream.read(&mut buffer, "reading").unwrap(), 5);
+            assert_eq!(&buffer[..5], b"hello");
+            assert_eq!(stream.read(&mut buffer, "reading").unwrap_err().what(), What::ReplyCut);
+        }
+    }
+    // A certificate is for its names only.
+    let mut stream = Stream::connect("127.0.0.1", port, limit, limit, &Stop::default()).unwrap();
+    assert_eq!(stream.secure("elsewhere.example", &trusted()).unwrap_err().what(), What::Tls);
 }
