@@ -1,4 +1,4 @@
-//! A connection to a front end over the MySQL protocol: text results only, read as they come.
+//! A connection to a front end over the MySQL protocol, for statements and small results: text only.
 
 use crate::retry;
 use crate::target::Target;
@@ -75,19 +75,12 @@ pub struct Done {
     pub info: String,
 }
 
-/// A cell of a row: `None` for NULL.
-pub fn cell(row: &Row, index: usize) -> Option<&[u8]> {
-    match row.as_ref(index) {
-        Some(Value::Bytes(bytes)) => Some(bytes),
-        _ => None,
-    }
-}
-
 /// A connection. After an error it is to be dropped.
 pub struct Client {
     // Dropped outside of the runtime: closed without reading what is still to come.
     conn: Conn,
     options: Options,
+    front: (String, u16),
     at: String,
 }
 
@@ -137,7 +130,7 @@ impl Client {
             Ok(Err(error)) => return Err(retry::error(options.side, &at, error)),
             Err(failure) => return Err(failure.context(&at).error(options.side)),
         };
-        let mut client = Client { conn, options: options.clone(), at };
+        let mut client = Client { conn, options: options.clone(), front: (host.to_owned(), port), at };
         for sql in setup(options) {
             client.execute(&sql, options.timeout)?;
         }
@@ -147,6 +140,11 @@ impl Client {
     /// The front end: `starrocks://host:port`.
     pub fn at(&self) -> &str {
         &self.at
+    }
+
+    /// Its host and port.
+    pub fn front(&self) -> &(String, u16) {
+        &self.front
     }
 
     /// Whose failures these are.
@@ -172,17 +170,26 @@ impl Client {
         }
     }
 
-    /// A small result as a whole.
+    /// A small result as a whole: for a large one see [`crate::RowStream`]. One that ends before its end is an error.
     pub fn query(&mut self, sql: &str) -> Result<Table> {
-        let mut table = Table::default();
-        let (_, names) = self.read(sql, |row| {
-            let cells =
-                (0..row.len()).map(|index| cell(row, index).map(|text| String::from_utf8_lossy(text).into_owned()));
-            table.rows.push(cells.collect());
-            Ok(true)
-        })?;
-        table.names = names;
-        Ok(table)
+        let (at, side, stop, timeout) =
+            (self.at.clone(), self.options.side, self.options.stop.clone(), self.options.timeout);
+        let conn = &mut self.conn;
+        let count = Cell::new(0u64);
+        let running = async {
+            let mut result = conn.query_iter(sql).await?;
+            let names = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
+            let mut rows = Vec::new();
+            while let Some(row) = result.next().await? {
+                count.set(count.get() + 1);
+                rows.push((0..row.len()).map(|index| text(&row, index)).collect());
+            }
+            Ok(Table { names, rows })
+        };
+        match net::wait(running, timeout, while_growing(&count), &stop, "waiting for rows") {
+            Ok(outcome) => outcome.map_err(|error| in_sql(retry::error(side, &at, error), sql)),
+            Err(failure) => Err(failure.context(&at).error(side)),
+        }
     }
 
     /// The one cell of a result; an error if there is none.
@@ -193,31 +200,13 @@ impl Client {
             _ => Err(in_sql(Error::new(self.options.side.kind(), format!("{}: no value", self.at)), sql)),
         }
     }
+}
 
-    /// Runs a query and gives each row as it comes; gives their number, and the names of the columns. `false` from `each`
-    /// abandons the result, after which the connection is of no use.
-    ///
-    /// A result that ends before its end is an error: rows that were given stay given.
-    pub fn read(&mut self, sql: &str, mut each: impl FnMut(&Row) -> Result<bool>) -> Result<(u64, Vec<String>)> {
-        let (at, side, stop, timeout) =
-            (self.at.clone(), self.options.side, self.options.stop.clone(), self.options.timeout);
-        let conn = &mut self.conn;
-        let count = Cell::new(0u64);
-        let running = async {
-            let mut result = conn.query_iter(sql).await.map_err(|error| retry::error(side, &at, error))?;
-            let names = result.columns_ref().iter().map(|column| column.name_str().into_owned()).collect();
-            while let Some(row) = result.next().await.map_err(|error| retry::error(side, &at, error))? {
-                count.set(count.get() + 1);
-                if !each(&row)? {
-                    break;
-                }
-            }
-            Ok((count.get(), names))
-        };
-        match net::wait(running, timeout, while_growing(&count), &stop, "waiting for rows") {
-            Ok(outcome) => outcome.map_err(|error: Error| in_sql(error, sql)),
-            Err(failure) => Err(failure.context(&at).error(side)),
-        }
+/// A cell: `None` for NULL.
+fn text(row: &Row, index: usize) -> Option<String> {
+    match row.as_ref(index) {
+        Some(Value::Bytes(bytes)) => Some(String::from_utf8_lossy(bytes).into_owned()),
+        _ => None,
     }
 }
 

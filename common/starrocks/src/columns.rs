@@ -1,10 +1,9 @@
 //! Rows of text into Arrow columns: bytes are read where they lie, none becomes a String.
 
-use crate::client::cell;
+use crate::packets::Cells;
 use crate::types::Form;
 use arrow_array::ArrayRef;
 use fault::{Error, Kind, Result};
-use mysql_async::Row;
 use rows::column::{Builder, Fit, Misfit};
 use rows::types::Type;
 use rows::{Limits, RecordBatch, SchemaRef};
@@ -45,24 +44,30 @@ impl Columns {
     ///
     /// # Errors
     /// Exit 3 for a cell that is not of its column's type, with the name of the column.
-    pub fn push(&mut self, row: &Row) -> Result<bool> {
-        if row.len() != self.columns.len() {
-            let text = format!("{} cells came for {} columns", row.len(), self.columns.len());
-            return Err(Error::new(Kind::Malformed, text));
-        }
+    pub fn push(&mut self, mut row: Cells<'_>) -> Result<bool> {
         for (index, column) in self.columns.iter_mut().enumerate() {
-            match cell(row, index) {
-                None => column.builder.null(),
-                Some(text) => {
+            match row.take() {
+                Some(Some(text)) => {
                     self.bytes += text.len();
                     if let Err(why) = column.put(text) {
                         return Err(misfit(&self.schema, index, text, why));
                     }
                 }
+                Some(None) => column.builder.null(),
+                None => return Err(self.other_cells(index)),
             }
+        }
+        if !row.is_empty() {
+            return Err(self.other_cells(self.columns.len() + 1));
         }
         self.rows += 1;
         Ok(self.rows >= self.limits.rows || self.rows * self.fixed + self.bytes >= self.limits.bytes)
+    }
+
+    #[cold]
+    fn other_cells(&self, came: usize) -> Error {
+        let (least, wanted) = (if came > self.columns.len() { "at least " } else { "" }, self.columns.len());
+        Error::new(Kind::Malformed, format!("{least}{came} cells came for {wanted} columns"))
     }
 
     /// The rows so far as a batch; `None` if there are none.
@@ -104,7 +109,7 @@ impl Column {
         match self.form {
             Form::Plain => self.builder.text(text),
             Form::Text => {
-                if std::str::from_utf8(text).is_err() {
+                if !text.is_ascii() && std::str::from_utf8(text).is_err() {
                     return Err(NO_TEXT);
                 }
                 self.builder.raw(text)

@@ -5,6 +5,9 @@
 //! |---|---|
 //! | `target` | what a URL says |
 //! | `client` | a connection to a front end over the MySQL protocol |
+//! | `row_stream` | a session with a front end for large results |
+//! | `login` | how such a session begins |
+//! | `packets` | its packets, and the cells of a row in one |
 //! | `retry` | what an error means |
 //! | `catalog` | version, databases, tables, columns, partitions |
 //! | `types` | StarRocks' types, and how each is read |
@@ -38,12 +41,15 @@ mod flight_lists;
 pub mod hops;
 pub mod label;
 pub mod load;
+mod login;
+mod packets;
 pub mod partitions;
 pub mod pushdown;
 pub mod reply;
 pub mod request;
 pub mod retry;
 pub mod roles;
+mod row_stream;
 pub mod sql;
 pub mod state;
 pub mod target;
@@ -53,4 +59,6 @@ pub mod verdict;
 
 pub use client::Client;
 pub use flight::Flight;
+pub use packets::Cells;
+pub use row_stream::RowStream;
 pub use target::Target;

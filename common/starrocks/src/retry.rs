@@ -44,26 +44,31 @@ pub fn is_refused(code: u16, message: &str) -> bool {
     REFUSED.contains(&code) || (says(&REFUSED_WORDS) && !says(&PASSING_WORDS))
 }
 
+/// Logins that cannot be: TLS is not there, the password would travel in clear, a way that nobody here knows.
+pub(crate) const NO_TLS: &str = "the front end has no TLS on this port: write starrocks:// or switch it on";
+pub(crate) const CLEAR_PASSWORD: &str = "the server wants the password in clear (LDAP): use starrockss://";
+
+pub(crate) fn unknown_login(name: &str) -> String {
+    format!("the server asks for the unknown authentication {name}")
+}
+
+/// What a server says instead of a result, by code and words.
+pub(crate) fn server(side: Side, at: &str, code: u16, message: &str) -> Error {
+    let kind = if is_refused(code, message) { Kind::Refused } else { side.kind() };
+    Error::new(kind, format!("{at}: the server said {code}: {}", fault::excerpt(message.as_bytes())))
+}
+
 /// An error of the library as one of ours: `Refused`, or the kind of this side, which stands for "try again". `at` is the
 /// front end.
 pub fn error(side: Side, at: &str, error: Mysql) -> Error {
     let (kind, text) = match &error {
-        Mysql::Server(ServerError { code, message, .. }) => {
-            let kind = if is_refused(*code, message) { Kind::Refused } else { side.kind() };
-            (kind, format!("the server said {code}: {}", fault::excerpt(message.as_bytes())))
-        }
+        Mysql::Server(ServerError { code, message, .. }) => return server(side, at, *code, message),
         Mysql::Io(IoError::Tls(error)) => (Kind::Refused, format!("TLS: {error}")),
         Mysql::Io(IoError::Io(error)) => (side.kind(), format!("the connection broke: {error}")),
         Mysql::Driver(DriverError::ConnectionClosed) => (side.kind(), "the connection was closed".to_owned()),
-        Mysql::Driver(DriverError::NoClientSslFlagFromServer) => {
-            (Kind::Refused, "the front end has no TLS on this port: write starrocks:// or switch it on".to_owned())
-        }
-        Mysql::Driver(DriverError::CleartextPluginDisabled) => {
-            (Kind::Refused, "the server wants the password in clear (LDAP): use starrockss://".to_owned())
-        }
-        Mysql::Driver(DriverError::UnknownAuthPlugin { name }) => {
-            (Kind::Refused, format!("the server asks for the unknown authentication {name}"))
-        }
+        Mysql::Driver(DriverError::NoClientSslFlagFromServer) => (Kind::Refused, NO_TLS.to_owned()),
+        Mysql::Driver(DriverError::CleartextPluginDisabled) => (Kind::Refused, CLEAR_PASSWORD.to_owned()),
+        Mysql::Driver(DriverError::UnknownAuthPlugin { name }) => (Kind::Refused, unknown_login(name)),
         other => (side.kind(), fault::excerpt(other.to_string().as_bytes())),
     };
     Error::new(kind, format!("{at}: {text}"))

@@ -79,7 +79,7 @@ impl Starrocks {
             .user(Some(user))
             .pass(Some(password))
             .prefer_socket(false)
-            .max_allowed_packet(Some(1 << 24))
+            .max_allowed_packet(Some(1 << 26))
             .wait_timeout(Some(3600));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {

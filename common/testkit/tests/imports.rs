@@ -38,9 +38,10 @@ fn allowed(layer: &str) -> &'static [&'static str] {
 }
 
 /// Crates that only some of ours may use, and who.
-const PRIVATE: [(&str, &[&str]); 10] = [
+const PRIVATE: [(&str, &[&str]); 11] = [
     ("tokio", &["net", "starrocks", "ts-sim", "testkit"]),
     ("mysql_async", &["starrocks", "testkit"]),
+    ("mysql_common", &["starrocks"]),
     ("opensrv-mysql", &["ts-sim"]),
     ("arrow-flight", &["starrocks", "ts-sim"]),
     ("tonic", &["starrocks", "ts-sim"]),

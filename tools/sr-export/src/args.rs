@@ -51,7 +51,7 @@ pub struct Args {
     /// Stop after this many rows (their number is then not compared with the server's)
     #[arg(long, value_name = "N", conflicts_with = "output_dir")]
     pub limit: Option<u64>,
-    /// Partitions that are read at the same time, each on its own connection (default: 4 with --output-dir, else 1)
+    /// Partitions that are read at the same time, each on two connections of its own (default: 4 with --output-dir, else 1)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: Option<u16>,
 

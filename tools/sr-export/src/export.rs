@@ -9,7 +9,7 @@ use net::Side;
 use rows::Limits;
 use starrocks::columns::Columns;
 use starrocks::flight_columns::FlightColumns;
-use starrocks::{Client, Flight};
+use starrocks::{Client, Flight, RowStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
@@ -77,17 +77,14 @@ fn attempt(
     let expected = if checked { client.count(&unit.from()?)? } else { 0 };
     let rows = match session.flight()? {
         Some(flight) => over_flight(flight, &select, unit, settings.limits, sink, written)?,
-        None => over_mysql(session.client()?, &select, unit, settings.limits, sink, written)?,
+        None => over_mysql(session.rows()?, &select, unit, settings.limits, sink, written)?,
     };
     if !checked {
         return Ok(Exported { rows, version, changed: false });
     }
     let source = |text: String| Err(Error::new(Kind::Source, text));
-    // Nothing went over this connection while rows came another way: the server may have ended it.
-    let after = match session.connector.flight {
-        Some(_) => session.repeat(|client| self::version(client, unit))?,
-        None => self::version(session.client()?, unit)?,
-    };
+    // Nothing went over this connection while rows came over another: the server may have ended it.
+    let after = session.repeat(|client| self::version(client, unit))?;
     let changed = version != after;
     if changed && !settings.allow_changes {
         let shown = |version: Option<u64>| version.map_or("none".to_owned(), |version| version.to_string());
@@ -107,7 +104,7 @@ fn attempt(
 
 /// Reads the rows as texts through a front end.
 fn over_mysql(
-    client: &mut Client,
+    stream: &mut RowStream,
     select: &str,
     unit: &Unit,
     limits: Limits,
@@ -116,7 +113,7 @@ fn over_mysql(
 ) -> Result<u64> {
     let mut columns = Columns::new(unit.table.schema.clone(), &unit.table.forms, limits)?;
     let mut wanted = true;
-    let (rows, _) = client.read(select, |row| {
+    let rows = stream.read(select, |row| {
         *written += 1;
         if columns.push(row)?
             && let Some(batch) = columns.take()?

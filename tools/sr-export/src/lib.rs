@@ -44,7 +44,7 @@ with 4 where it is not, without an end mark.
 
 With --output-dir a partition's files get their names when they are complete, and manifest.jsonl says what is in them: run \
 again, it passes over what is there and has not changed. --via flight reads the same rows from the back ends over Arrow Flight \
-SQL, several times as fast; --via files and --via export let the cluster write to object storage by itself.",
+SQL, past the front end; --via files and --via export let the cluster write to object storage by itself.",
     examples: &[
         ("what is there", "sr-export --list"),
         ("a table as CSV", "sr-export --table meters -o meters.csv"),

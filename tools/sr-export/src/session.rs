@@ -8,7 +8,7 @@ use net::retry::{Backoff, Policy};
 use net::tls::Tls;
 use starrocks::be_map::BeMap;
 use starrocks::client::Options;
-use starrocks::{Client, Flight, Target, flight};
+use starrocks::{Client, Flight, RowStream, Target, flight};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -64,7 +64,7 @@ impl Connector {
 
     /// A session that connects at its first use.
     pub fn session(&self) -> Session {
-        Session { connector: self.clone(), client: None, flight: None }
+        Session { connector: self.clone(), client: None, rows: None, flight: None }
     }
 
     /// A new count of attempts.
@@ -77,6 +77,7 @@ impl Connector {
 pub struct Session {
     pub connector: Connector,
     client: Option<Client>,
+    rows: Option<RowStream>,
     flight: Option<Flight>,
 }
 
@@ -86,6 +87,17 @@ impl Session {
         match self.client {
             Some(ref mut client) => Ok(client),
             None => Ok(self.client.insert(Client::open(&self.connector.target, &self.connector.options)?)),
+        }
+    }
+
+    /// The session for rows, with the front end of the connection, made anew where there is none or an abandoned one.
+    pub fn rows(&mut self) -> Result<&mut RowStream> {
+        let front = self.client()?.front().clone();
+        let Connector { target, options, .. } = &self.connector;
+        self.rows.take_if(|rows| rows.is_spent());
+        match self.rows {
+            Some(ref mut rows) => Ok(rows),
+            None => Ok(self.rows.insert(RowStream::open(target, &front, options)?)),
         }
     }
 
@@ -101,6 +113,7 @@ impl Session {
     /// The connections are in doubt.
     pub fn drop_client(&mut self) {
         self.client = None;
+        self.rows = None;
         self.flight = None;
     }
 

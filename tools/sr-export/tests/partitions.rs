@@ -5,6 +5,7 @@ mod directory;
 mod support;
 
 use directory::{files, manifest};
+use serde_json::Value;
 use support::{METERS, cluster, export, rows};
 use testkit::temp_dir;
 
@@ -143,4 +144,48 @@ fn an_empty_partition_has_a_line_and_no_file() {
     assert_eq!(export(&cluster).args(["--output-dir", out]).run().code(0).number("skipped"), 5);
     let stream = export(&cluster).args(["--table", "meters"]).run().code(0);
     assert_eq!(stream.text(), "ts|time,dev|tag,v|long,note|string\n");
+}
+
+/// Cells of every width that the protocol has for a length, and a row of more than one packet (16 MiB).
+#[test]
+fn cells_and_rows_of_any_length_are_whole() {
+    let columns: Vec<String> = (0..18).map(|column| format!("c{column}")).collect();
+    let types: Vec<String> = columns.iter().map(|name| format!("{name} VARCHAR(1048576) NULL")).collect();
+    let mut sql = format!(
+        "CREATE DATABASE d;\nUSE d;\nCREATE TABLE long (k INT NOT NULL, {}) DUPLICATE KEY(k) DISTRIBUTED BY HASH(k) BUCKETS 1;\n",
+        types.join(", ")
+    );
+    let lengths = [0, 1, 250, 251, 255, 256, 65_535, 65_536, 1_048_576];
+    for (row, length) in lengths.into_iter().chain([1_000_000]).enumerate() {
+        // The last row has it in each of its cells, the others in every third, with a NULL and a short one between.
+        let cell = |column: usize| match column % 3 {
+            _ if row == lengths.len() => format!("'{}'", "z".repeat(length)),
+            0 => format!("'{}'", "y".repeat(length)),
+            1 => "NULL".to_owned(),
+            _ => "'ä€𝄞'".to_owned(),
+        };
+        let cells: Vec<String> = (0..columns.len()).map(cell).collect();
+        sql.push_str(&format!("INSERT INTO d.long VALUES ({row}, {});\n", cells.join(", ")));
+    }
+    let cluster = cluster(&sql, &[]);
+    let outcome = export(&cluster).args(["--table", "long", "-t", "ndjson"]).run().code(0);
+    let other = cluster.query("SELECT * FROM d.long");
+    let text = outcome.text();
+    let mut ours: Vec<Vec<Option<String>>> = text
+        .lines()
+        .map(|line| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            let key = row["k"].as_i64().unwrap().to_string();
+            let cells = columns.iter().map(|name| row[name].as_str().map(str::to_owned));
+            std::iter::once(Some(key)).chain(cells).collect()
+        })
+        .collect();
+    ours.sort();
+    let mut theirs = other;
+    theirs.sort();
+    assert_eq!(ours.len(), lengths.len() + 1);
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        assert!(ours == theirs, "row {:?} differs", ours[0]);
+    }
+    assert_eq!(ours.len(), theirs.len());
 }
