@@ -22,7 +22,8 @@ pub struct Args {
     /// End when no message has come for so long, and none is being worked on
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub idle: Option<Duration>,
-    /// End when every object of this manifest has been worked on (with --ledger also by earlier runs)
+    /// End when every object of this manifest has been worked on (with --ledger also by earlier runs), or, once it is
+    /// there, when no message has come for longer than --visibility
     #[arg(long, value_name = "URL", requires = "command")]
     pub until_manifest: Option<String>,
     /// Ask the queue for so long at a time (SQS: 20s at most)

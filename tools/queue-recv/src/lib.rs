@@ -37,7 +37,8 @@ leaves it to queue-ack to delete their messages.
 How COMMAND ends decides: 0 done; 8 done, with rows rejected; 3 (malformed) a dead letter at once; 2, 126 and 127 (wrong usage, no \
 such command) end queue-recv with 2, since the next event would not fare better; everything else (4, 5, 6, 7, 9, a signal, an exit code \
 of another program) makes the message visible again after a growing wait, until it was received --max-receives times. Then it is a \
-dead letter. Dead letters make the exit code 8, messages that stay in the queue 9.
+dead letter. Dead letters make the exit code 8; messages that stay in the queue, and objects of a manifest that no message told \
+of, make it 9.
 
 Delivery is at least once: a message may come twice, and after kill -9 a COMMAND whose end nobody saw is run again. An event that \
 was done in this run, or stands in --ledger, is not done again; beyond that COMMAND must not mind (give loads a label that \

@@ -3,7 +3,7 @@
 use crate::Args;
 use crate::work::{Bench, lock};
 use cli::Run;
-use fault::Result;
+use fault::{Error, Kind, Result};
 use std::time::{Duration, Instant};
 use store::{Client, Location};
 
@@ -16,12 +16,19 @@ pub struct Manifest {
     next: Instant,
     /// What is not done yet, once the manifest was found: URL and ETag.
     left: Option<Vec<(String, Option<String>)>>,
+    found: Option<Instant>,
 }
 
 impl Manifest {
     pub fn new(url: &str, args: &Args, run: &Run) -> Result<Manifest> {
         let at = Location::parse(url)?;
-        Ok(Manifest { client: Client::open(&at, crate::options(args, run))?, at, next: Instant::now(), left: None })
+        Ok(Manifest {
+            client: Client::open(&at, crate::options(args, run))?,
+            at,
+            next: Instant::now(),
+            left: None,
+            found: None,
+        })
     }
 
     /// Is everything that it lists done, or a dead letter?
@@ -30,6 +37,7 @@ impl Manifest {
             self.next = Instant::now() + LOOK;
             if self.client.look(&self.at.key)?.is_some() {
                 self.left = Some(self.read()?);
+                self.found = Some(Instant::now());
             }
         }
         let Some(left) = &mut self.left else { return Ok(false) };
@@ -42,6 +50,28 @@ impl Manifest {
             left.pop();
         }
         Ok(true)
+    }
+
+    /// Since when is it known? All objects are there by then, and told of.
+    pub fn found(&self) -> Option<Instant> {
+        self.found
+    }
+
+    /// An error for what it lists and nobody told of; none as long as there is no manifest.
+    pub fn check(&self, bench: &Bench) -> Result<()> {
+        let (memory, buried) = (lock(&bench.memory), lock(&bench.buried));
+        let is_open =
+            |(url, etag): &&(String, Option<String>)| !memory.has_object(url, etag.as_deref()) && !buried.contains(url);
+        let open: Vec<_> = self.left.iter().flatten().filter(is_open).collect();
+        let Some((first, _)) = open.iter().min() else { return Ok(()) };
+        Err(Error::new(
+            Kind::Incomplete,
+            format!(
+                "{} objects of {} are not done, and no message told of them; the first is {first}",
+                open.len(),
+                self.at
+            ),
+        ))
     }
 
     fn read(&self) -> Result<Vec<(String, Option<String>)>> {

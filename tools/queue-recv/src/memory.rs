@@ -11,8 +11,10 @@ use store::queue::{Event, event};
 
 /// What is known of an object that is done.
 struct Done {
-    /// A hash of its ETag.
+    /// A hash of its ETag, as it was done last.
     etag: Option<u64>,
+    /// Those before: a message that was hidden for a while may tell of an older version after a newer one.
+    earlier: Vec<u64>,
     sequencer: Option<Box<str>>,
 }
 
@@ -64,8 +66,8 @@ impl Memory {
     /// Has this object been done, in any version, or in that of this ETag?
     pub fn has_object(&self, url: &str, etag: Option<&str>) -> bool {
         let Some(done) = self.done.get(&self.hash(url)) else { return false };
-        match (done.etag, etag) {
-            (Some(done), Some(etag)) => done == self.hashes[0].hash_one(etag),
+        match (done.etag, etag.map(|etag| self.hashes[0].hash_one(etag))) {
+            (Some(last), Some(etag)) => last == etag || done.earlier.contains(&etag),
             _ => true,
         }
     }
@@ -83,8 +85,15 @@ impl Memory {
     }
 
     fn remember(&mut self, event: &Event) {
-        let done = Done { etag: self.etag(event), sequencer: event.sequencer.as_deref().map(Into::into) };
-        self.done.insert(self.hash(&event.url), done);
+        let (hash, etag) = (self.hash(&event.url), self.etag(event));
+        let mut done = Done { etag, earlier: Vec::new(), sequencer: event.sequencer.as_deref().map(Into::into) };
+        if let Some(before) = self.done.remove(&hash) {
+            done.earlier = before.earlier;
+            if let Some(etag) = before.etag.filter(|etag| !done.earlier.contains(etag)) {
+                done.earlier.push(etag);
+            }
+        }
+        self.done.insert(hash, done);
     }
 
     fn etag(&self, event: &Event) -> Option<u64> {
@@ -124,6 +133,19 @@ mod tests {
         assert!(!memory.has(&event("s3://b/b", None, None)), "nothing says that it is the same");
         assert!(memory.has_object("s3://b/b", Some("x")) && memory.has_object("s3://b/a", Some("e1")));
         assert!(!memory.has_object("s3://b/a", Some("e9")) && !memory.has_object("s3://b/c", None));
+    }
+
+    #[test]
+    fn a_version_that_was_done_stays_done_whatever_comes_after_it() {
+        let mut memory = Memory::default();
+        for etag in ["new", "old", "new", "older"] {
+            memory.add(&event("s3://b/a", Some(etag), None)).unwrap();
+        }
+        assert!(["new", "old", "older"].iter().all(|etag| memory.has_object("s3://b/a", Some(etag))));
+        assert!(!memory.has_object("s3://b/a", Some("other")));
+        // What is told of again may be what the object holds now: only the last is known to be no news.
+        assert!(memory.has(&event("s3://b/a", Some("older"), None)));
+        assert!(!memory.has(&event("s3://b/a", Some("new"), None)));
     }
 
     #[test]

@@ -17,6 +17,9 @@ use store::queue::Queue;
 /// Between two looks at the workers while all are busy.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// A queue takes so long at most to give out again what nobody keeps hidden.
+const LATE: Duration = Duration::from_secs(3);
+
 /// What the workers have told.
 struct Told {
     running: usize,
@@ -50,7 +53,8 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
                 run.note("manifest", "complete");
                 break;
             }
-            let Some(wait) = wait(args, &lock(&told)) else { break };
+            let found = manifest.as_ref().and_then(Manifest::found);
+            let Some(wait) = wait(args, found, &lock(&told)) else { break };
             if free == 0 {
                 std::thread::sleep(LOOK);
                 continue;
@@ -103,6 +107,7 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
     let told = told.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
     match told.error {
         Some(error) => Err(error),
+        None if told.open.is_empty() && left > 0 => manifest.map_or(Ok(()), |manifest| manifest.check(&bench)),
         None if told.open.is_empty() => Ok(()),
         None => Err(Error::new(
             Kind::Incomplete,
@@ -112,13 +117,15 @@ pub fn run(args: &Args, run: &Run, queue: &dyn Queue, dead: Option<&dyn Queue>) 
 }
 
 /// How long to ask the queue; `None`: it has been idle long enough. While something runs, or waits for its next attempt,
-/// it is not idle.
-fn wait(args: &Args, told: &Told) -> Option<Duration> {
-    let Some(idle) = args.idle else { return Some(args.wait) };
+/// it is not idle. Once a manifest was `found`, there is nothing to come but what a worker that was killed has hidden.
+fn wait(args: &Args, found: Option<Instant>, told: &Told) -> Option<Duration> {
+    let hidden = found.map(|_| args.visibility() + LATE);
+    let Some(idle) = args.idle.into_iter().chain(hidden).min() else { return Some(args.wait) };
     if told.running > 0 {
         return Some(args.wait.min(idle).max(LOOK));
     }
-    let since = told.open.values().copied().fold(told.last, Instant::max);
+    // A manifest that has just come does not end a wait that began long before.
+    let since = told.open.values().copied().chain(found).fold(told.last, Instant::max);
     let end = since + idle;
     let left = end.saturating_duration_since(Instant::now());
     if left.is_zero() { None } else { Some(args.wait.min(left)) }
@@ -155,12 +162,21 @@ mod tests {
         };
         let long_ago = Instant::now() - Duration::from_secs(6);
         let mut told = Told { running: 0, last: long_ago, open: HashMap::new(), error: None };
-        assert_eq!(wait(&args, &told), None);
+        assert_eq!(wait(&args, None, &told), None);
         told.running = 1;
-        assert_eq!(wait(&args, &told), Some(Duration::from_secs(5)));
+        assert_eq!(wait(&args, None, &told), Some(Duration::from_secs(5)));
         told.running = 0;
         told.open.insert("m".into(), Instant::now() + Duration::from_secs(60));
-        assert_eq!(wait(&args, &told), Some(Duration::from_secs(20)));
+        assert_eq!(wait(&args, None, &told), Some(Duration::from_secs(20)));
+        told.open.clear();
+        // With a manifest: from when it was found, and no longer than a message may be hidden, be there an --idle or not.
+        assert!(wait(&args, Some(Instant::now()), &told).is_some());
+        let waiting = Args { idle: None, ..args };
+        assert_eq!(wait(&waiting, None, &told), Some(Duration::from_secs(20)));
+        assert_eq!(wait(&waiting, Some(long_ago), &told), Some(Duration::from_secs(20)));
+        told.last = Instant::now() - waiting.visibility() - LATE;
+        assert_eq!(wait(&waiting, Some(told.last), &told), None);
+        let args = waiting;
         assert_eq!(args.back_off(args.retry_wait, 1), Duration::from_secs(10));
         assert_eq!(args.back_off(args.retry_wait, 3), Duration::from_secs(40));
         assert_eq!(args.back_off(args.retry_wait, 40), Duration::from_secs(900));

@@ -422,6 +422,54 @@ fn the_end_is_known_by_the_manifest() {
     assert!(outcome.summary().contains("manifest=complete"), "{}", outcome.summary());
 }
 
+/// Where events bear no sequencer, a message that was hidden may tell of a version that is gone.
+#[test]
+fn an_older_version_that_is_told_of_last_does_not_undo_the_newest() {
+    let queue = Queue::new();
+    let folder = queue.path("out").display().to_string();
+    for (name, etag) in [("1", "new"), ("2", "old")] {
+        queue.put(name, &format!(r#"{{"event":"created","url":"file://{folder}/a","key":"a","etag":"{etag}"}}"#));
+    }
+    std::fs::write(
+        queue.path("out/_manifest.json"),
+        r#"{"version":1,"created":"","size":1,"files":[{"name":"a","size":1,"etag":"new"}]}"#,
+    )
+    .unwrap();
+    let manifest = format!("file://{folder}/_manifest.json");
+    let ledger = queue.path("ledger.jsonl");
+    let args = ["--until-manifest", &manifest, "--idle", "20s", "--ledger", ledger.to_str().unwrap()];
+    // Once as they come, once as a ledger has them that knows of both.
+    for rows in [1, 2] {
+        let outcome = queue.recv(&args, "echo $TS_EVENT_ETAG >>$OUT/done").code(0);
+        assert!(outcome.summary().contains("manifest=complete"), "{}", outcome.summary());
+        assert!(outcome.number("rows") <= rows);
+        queue
+            .recv(&["--idle", "100ms", "--ledger", ledger.to_str().unwrap()], "echo $TS_EVENT_ETAG >>$OUT/done")
+            .code(0);
+        assert_eq!(queue.text("out/done"), "new\nold\n");
+    }
+}
+
+/// An event that was lost, or that another job hides, is not waited for longer than a worker that was killed would hide it.
+#[test]
+fn what_nobody_tells_of_is_named_in_the_end() {
+    let queue = Queue::new();
+    let folder = queue.path("out").display().to_string();
+    queue.put("1", &format!(r#"{{"event":"created","url":"file://{folder}/a","key":"a","etag":"e"}}"#));
+    std::fs::write(
+        queue.path("out/_manifest.json"),
+        r#"{"version":1,"created":"","size":3,"files":[{"name":"a","size":1},{"name":"b","size":1},{"name":"c","size":1}]}"#,
+    )
+    .unwrap();
+    let manifest = format!("file://{folder}/_manifest.json");
+    let start = Instant::now();
+    let args = ["--until-manifest", &manifest, "--idle", "10m", "--visibility", "2s"];
+    let outcome = queue.recv(&args, "echo $TS_EVENT_URL >>$OUT/done").code(9);
+    assert!(start.elapsed() > Duration::from_secs(2) && start.elapsed() < Duration::from_secs(60));
+    assert!(outcome.stderr.contains("2 objects of") && outcome.stderr.contains("/out/b"), "{}", outcome.stderr);
+    assert_eq!(outcome.number("rows"), 1);
+}
+
 #[test]
 fn usage_errors() {
     for (args, said) in [
