@@ -104,9 +104,14 @@ impl Endpoint {
 
     /// Is the other side on this machine? (Compression only costs there.)
     pub fn is_loopback(&self) -> bool {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
+        let host = bare(&self.host);
         host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
     }
+}
+
+/// A host without the brackets that an IPv6 address has in a URL: as sockets and certificates take it.
+pub fn bare(host: &str) -> &str {
+    host.trim_start_matches('[').trim_end_matches(']')
 }
 
 impl fmt::Display for Endpoint {

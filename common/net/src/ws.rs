@@ -5,6 +5,7 @@
 //! not drop a tool whose output pipe is full. Back-pressure is the caller's: it asks for the next block only when it
 //! can use it. A server that sends much more than it was asked for is cut off, so memory stays bounded.
 
+use crate::endpoint::bare;
 use crate::failure::chain;
 use crate::http::Options;
 use crate::runtime::wait_on;
@@ -86,7 +87,7 @@ pub fn connect(url: &str, headers: &[(&'static str, Secret)], options: &Options)
     }
     let tls = options.tls.config().map_err(|error| setup(error.to_string()))?;
     let encrypted = parsed.scheme() == "wss";
-    let address = (host.trim_start_matches('[').trim_end_matches(']').to_owned(), port);
+    let address = (bare(&host).to_owned(), port);
     let opening = async {
         let stream =
             TcpStream::connect((address.0.as_str(), address.1)).await.map_err(|error| Failure::connect(&error))?;

@@ -1,5 +1,6 @@
 //! A connection to a front end over the MySQL protocol, for statements and small results: text only.
 
+use crate::packets::LONGEST;
 use crate::retry;
 use crate::target::Target;
 use fault::{Error, Kind, Result};
@@ -11,9 +12,6 @@ use std::cell::Cell;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-/// The largest packet (row) that is taken.
-const MAX_PACKET: usize = 1 << 30;
 
 /// How to connect and how long to wait.
 #[derive(Clone, Debug)]
@@ -95,13 +93,13 @@ impl Client {
     fn connect(target: &Target, host: &str, port: u16, options: &Options) -> Result<Client> {
         let at = format!("starrocks://{host}:{port}");
         let mut builder = OptsBuilder::default()
-            .ip_or_hostname(host.trim_start_matches('[').trim_end_matches(']'))
+            .ip_or_hostname(net::endpoint::bare(host))
             .tcp_port(port)
             .user(Some(target.user.clone()))
             .pass(Some(target.password.expose().to_owned()))
             .db_name(target.database.clone())
             // Without these three the library asks for variables that not every version knows.
-            .max_allowed_packet(Some(MAX_PACKET))
+            .max_allowed_packet(Some(LONGEST))
             .wait_timeout(Some(28_800))
             .prefer_socket(false)
             .stmt_cache_size(0)

@@ -29,11 +29,10 @@ impl RowStream {
     /// Logs in to this front end and sets up the session as [`crate::Client::open`] does. A login that is refused is exit 6.
     pub fn open(target: &Target, (host, port): &(String, u16), options: &Options) -> Result<RowStream> {
         let at = format!("starrocks://{host}:{port}");
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let stream = Stream::connect(bare, *port, options.connect_timeout, options.timeout, &options.stop)
+        let stream = Stream::connect(host, *port, options.connect_timeout, options.timeout, &options.stop)
             .map_err(|failure| failure.context(&at).error(options.side))?;
         let mut packets = Packets::new(stream);
-        login(&mut packets, target, bare, &at, options)?;
+        login(&mut packets, target, host, &at, options)?;
         let mut rows = RowStream { packets, options: options.clone(), at, spent: false };
         for sql in setup(options) {
             rows.read(&sql, |_| Ok(true))?;
