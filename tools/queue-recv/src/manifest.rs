@@ -1,7 +1,7 @@
 //! The list of all objects of a job, which its writer puts when it has written them all: with it the end is known, not guessed.
 
 use crate::Args;
-use crate::work::{Bench, lock};
+use crate::work::Bench;
 use cli::Run;
 use fault::{Error, Kind, Result};
 use std::time::{Duration, Instant};
@@ -14,55 +14,47 @@ pub struct Manifest {
     client: Client,
     at: Location,
     next: Instant,
-    /// What is not done yet, once the manifest was found: URL and ETag.
-    left: Option<Vec<(String, Option<String>)>>,
-    found: Option<Instant>,
+    found: Option<Found>,
+}
+
+/// What it says.
+struct Found {
+    since: Instant,
+    /// What is not done yet: URL and ETag.
+    left: Vec<(String, Option<String>)>,
 }
 
 impl Manifest {
     pub fn new(url: &str, args: &Args, run: &Run) -> Result<Manifest> {
         let at = Location::parse(url)?;
-        Ok(Manifest {
-            client: Client::open(&at, crate::options(args, run))?,
-            at,
-            next: Instant::now(),
-            left: None,
-            found: None,
-        })
+        Ok(Manifest { client: Client::open(&at, crate::options(args, run))?, at, next: Instant::now(), found: None })
     }
 
     /// Is everything that it lists done, or a dead letter?
     pub fn is_done(&mut self, bench: &Bench) -> Result<bool> {
-        if self.left.is_none() && Instant::now() >= self.next {
+        if self.found.is_none() && Instant::now() >= self.next {
             self.next = Instant::now() + LOOK;
             if self.client.look(&self.at.key)?.is_some() {
-                self.left = Some(self.read()?);
-                self.found = Some(Instant::now());
+                self.found = Some(Found { left: self.read()?, since: Instant::now() });
             }
         }
-        let Some(left) = &mut self.left else { return Ok(false) };
-        let (memory, buried) = (lock(&bench.memory), lock(&bench.buried));
+        let Some(Found { left, .. }) = &mut self.found else { return Ok(false) };
+        let is_settled = bench.settled();
         // The first one that is open answers for all; what was passed over never is again.
-        while let Some((url, etag)) = left.last() {
-            if !memory.has_object(url, etag.as_deref()) && !buried.contains(url) {
-                return Ok(false);
-            }
-            left.pop();
-        }
-        Ok(true)
+        while left.pop_if(|(url, etag)| is_settled(url, etag.as_deref())).is_some() {}
+        Ok(left.is_empty())
     }
 
     /// Since when is it known? All objects are there by then, and told of.
     pub fn found(&self) -> Option<Instant> {
-        self.found
+        self.found.as_ref().map(|found| found.since)
     }
 
     /// An error for what it lists and nobody told of; none as long as there is no manifest.
     pub fn check(&self, bench: &Bench) -> Result<()> {
-        let (memory, buried) = (lock(&bench.memory), lock(&bench.buried));
-        let is_open =
-            |(url, etag): &&(String, Option<String>)| !memory.has_object(url, etag.as_deref()) && !buried.contains(url);
-        let open: Vec<_> = self.left.iter().flatten().filter(is_open).collect();
+        let is_settled = bench.settled();
+        let listed = self.found.iter().flat_map(|found| &found.left);
+        let open: Vec<_> = listed.filter(|(url, etag)| !is_settled(url, etag.as_deref())).collect();
         let Some((first, _)) = open.iter().min() else { return Ok(()) };
         Err(Error::new(
             Kind::Incomplete,

@@ -10,6 +10,7 @@ use std::path::Path;
 use store::queue::{Event, event};
 
 /// What is known of an object that is done.
+#[derive(Default)]
 struct Done {
     /// A hash of its ETag, as it was done last.
     etag: Option<u64>,
@@ -86,14 +87,13 @@ impl Memory {
 
     fn remember(&mut self, event: &Event) {
         let (hash, etag) = (self.hash(&event.url), self.etag(event));
-        let mut done = Done { etag, earlier: Vec::new(), sequencer: event.sequencer.as_deref().map(Into::into) };
-        if let Some(before) = self.done.remove(&hash) {
-            done.earlier = before.earlier;
-            if let Some(etag) = before.etag.filter(|etag| !done.earlier.contains(etag)) {
-                done.earlier.push(etag);
-            }
+        let done = self.done.entry(hash).or_default();
+        if let Some(before) = std::mem::replace(&mut done.etag, etag)
+            && !done.earlier.contains(&before)
+        {
+            done.earlier.push(before);
         }
-        self.done.insert(hash, done);
+        done.sequencer = event.sequencer.as_deref().map(Into::into);
     }
 
     fn etag(&self, event: &Event) -> Option<u64> {

@@ -71,6 +71,12 @@ enum Broken {
 }
 
 impl Bench<'_> {
+    /// Asked of an object's URL and ETag: is it done, or a dead letter? Workers wait as long as the question lives.
+    pub fn settled(&self) -> impl Fn(&str, Option<&str>) -> bool {
+        let (memory, buried) = (lock(&self.memory), lock(&self.buried));
+        move |url, etag| memory.has_object(url, etag) || buried.contains(url)
+    }
+
     /// Works on a message that was received at `since`. An error is one that ends the tool.
     pub fn work(&self, job: &Job, since: Instant) -> Result<Verdict> {
         let (inbox, message) = (self.inbox, &job.message);
