@@ -4,28 +4,16 @@ use net::http::{Client, Options, Request};
 use net::tls::Tls;
 use net::ws::{Message, connect};
 use net::{Side, Stop, Stream, What};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 type Secure = StreamOwned<ServerConnection, TcpStream>;
 
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tls").join(name)
-}
-
 /// The port of a server that hands every accepted connection to `serve`.
 fn double(serve: impl Fn(Secure) + Send + 'static) -> u16 {
-    let certificate = CertificateDer::from_pem_file(file("server.pem")).unwrap();
-    let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = Arc::new(config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap());
+    let config = testkit::tls_server();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
@@ -43,7 +31,7 @@ fn options(tls: Tls) -> Options {
 }
 
 fn trusted() -> Tls {
-    Tls { insecure: false, ca_file: Some(file("ca.pem")) }
+    Tls { insecure: false, ca_file: Some(testkit::testdata("tls/ca.pem")) }
 }
 
 fn insecure() -> Tls {

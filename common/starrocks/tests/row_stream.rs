@@ -4,15 +4,11 @@
 use fault::{Error, Kind, Secret};
 use net::Side;
 use net::tls::Tls;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{ServerConnection, StreamOwned};
 use starrocks::client::Options;
 use starrocks::{RowStream, Target};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -99,18 +95,9 @@ impl Peer {
     }
 
     fn over_tls(self, plain: TcpStream) -> Peer {
-        let certificate = CertificateDer::from_pem_file(file("server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(file("server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        let connection = ServerConnection::new(Arc::new(config)).unwrap();
+        let connection = ServerConnection::new(testkit::tls_server()).unwrap();
         Peer { wire: Box::new(StreamOwned::new(connection, plain)), number: self.number }
     }
-}
-
-fn file(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../testdata/tls").join(name)
 }
 
 /// A front end that serves one connection, and what came of it.
@@ -129,7 +116,7 @@ fn open(scheme: &str, port: u16) -> Result<RowStream, Error> {
     let target = Target::parse(&format!("{scheme}://ana@127.0.0.1:{port}/db"), Some(Secret::new(PASSWORD))).unwrap();
     let options = Options {
         timeout: Duration::from_secs(5),
-        tls: Tls { insecure: false, ca_file: Some(file("ca.pem")) },
+        tls: Tls { insecure: false, ca_file: Some(testkit::testdata("tls/ca.pem")) },
         ..Options::new(Side::Source)
     };
     RowStream::open(&target, &target.frontends[0], &options)

@@ -29,7 +29,11 @@ pub use process::{Outcome, Tool, bin, shell, tool};
 pub use sim::Sim;
 pub use starrocks::Starrocks;
 
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The root of the workspace.
 pub fn root() -> PathBuf {
@@ -43,6 +47,16 @@ pub fn root() -> PathBuf {
 /// A path under `testdata/`.
 pub fn testdata(path: &str) -> PathBuf {
     root().join("testdata").join(path)
+}
+
+/// What a double speaks TLS with: the certificate of `testdata/tls`, for 127.0.0.1 and localhost, by the authority `ca.pem`.
+pub fn tls_server() -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(testdata("tls/server.pem")).expect("a certificate");
+    let key = PrivateKeyDer::from_pem_file(testdata("tls/server.key")).expect("its key");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("versions of TLS").with_no_client_auth().with_single_cert(vec![certificate], key);
+    Arc::new(config.expect("a key that fits the certificate"))
 }
 
 /// A temporary directory that goes with its value.

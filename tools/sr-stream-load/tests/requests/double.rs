@@ -1,8 +1,6 @@
 //! A server of a few lines that keeps the heads of its requests: for what the simulated cluster does not show (headers), and
 //! does not do (TLS).
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -26,12 +24,7 @@ impl Double {
 
     /// By HTTPS, with the certificate of `testdata/tls`.
     pub fn secure(answer: Answer) -> Double {
-        let certificate = CertificateDer::from_pem_file(testkit::testdata("tls/server.pem")).unwrap();
-        let key = PrivateKeyDer::from_pem_file(testkit::testdata("tls/server.key")).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        Double::start(Some(Arc::new(config)), answer)
+        Double::start(Some(testkit::tls_server()), answer)
     }
 
     fn start(tls: Option<Arc<ServerConfig>>, answer: Answer) -> Double {
